@@ -1,0 +1,114 @@
+"""The one exception tree.
+
+    VmssError
+    ├── BadInput            the caller's mistake: answered with HTTP 400 and changes nothing
+    │   └── NotPossible     well formed, but this state or this build does not allow it (409)
+    ├── NotFound            404
+    ├── Conflict            409
+    ├── PreconditionFailed  412, a stale ETag
+    ├── HostError           a hypervisor said no, or nothing
+    │   ├── HostUnreachable     no answer before the deadline: what runs there is unknown, not gone
+    │   ├── InsufficientCapacity  memory, vCPU or disk ran out there
+    │   └── HostRefused         it answered and will answer the same again
+    ├── ImageError          an image is missing, damaged or not allowed
+    ├── GuestError          one guest could not be reached or misbehaved
+    │   ├── GuestUnreachable    no answer before the deadline; worth another try
+    │   └── HostKeyMismatch     someone else answers at that address: never worth another try
+    └── LabError            the lab could not be made or mended
+
+``code``, ``message`` and ``target`` are those of the Resource Manager error envelope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDetail:
+    """One of several reasons in one answer: every offending property is named at once."""
+
+    code: str
+    message: str
+    target: str | None = None
+
+
+class VmssError(Exception):
+    """Something went wrong that can be said in one sentence."""
+
+    code = "InternalExecutionError"
+    is_retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        target: str | None = None,
+        details: Sequence[ErrorDetail] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.target = target
+        self.details = tuple(details)
+
+
+class BadInput(VmssError):
+    code = "InvalidParameter"
+
+
+class NotPossible(BadInput):
+    code = "OperationNotAllowed"
+
+
+class NotFound(VmssError):
+    code = "ResourceNotFound"
+
+
+class Conflict(VmssError):
+    code = "Conflict"
+
+
+class PreconditionFailed(VmssError):
+    code = "PreconditionFailed"
+
+
+class HostError(VmssError):
+    code = "HostError"
+
+
+class HostUnreachable(HostError):
+    code = "HostUnreachable"
+    is_retryable = True
+
+
+class InsufficientCapacity(HostError):
+    code = "AllocationFailed"
+    is_retryable = True
+
+
+class HostRefused(HostError):
+    code = "HostRefused"
+
+
+class ImageError(VmssError):
+    code = "ImageNotFound"
+
+
+class GuestError(VmssError):
+    code = "GuestError"
+
+
+class GuestUnreachable(GuestError):
+    code = "GuestUnreachable"
+    is_retryable = True
+
+
+class HostKeyMismatch(GuestError):
+    code = "HostKeyMismatch"
+
+
+class LabError(VmssError):
+    code = "LabError"

@@ -1,0 +1,77 @@
+"""The Guest port: reaching into one guest over SSH, and asking its health from inside or outside.
+
+Adapters: ``guest.ssh`` (paramiko) and ``hosts.simulated`` (the same facts, on virtual time).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from orchestrator.model.health import ProbeResult, ProbeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class GuestAddress:
+    """Where a guest is and which host key it must show. ``key`` tells connections apart in the cache."""
+
+    key: str
+    address: str
+    login_user: str
+    host_key_public: str
+    vm_uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptRequest:
+    """One run of the CustomScript extension (reference 4.9). ``sequence`` is its configuration number.
+
+    Exactly one of ``command`` and ``script`` is set. Secrets travel on the SSH channel's standard input
+    only: never in an argument, an environment variable or a file that outlives the run.
+    """
+
+    name: str
+    sequence: int
+    file_uris: tuple[str, ...] = ()
+    command: str | None = None
+    script: bytes | None = None
+    timeout_s: float = 5400.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptResult:
+    """``exit_code`` is ``None`` when it was stopped at its time limit. Tails are the last 4 KiB each."""
+
+    exit_code: int | None
+    stdout_tail: str
+    stderr_tail: str
+    message: str = ""
+    was_run_before: bool = False
+
+    @property
+    def is_success(self) -> bool:
+        return self.exit_code == 0
+
+
+class Guests(Protocol):
+    """Reaching into guests. Every call has a deadline and raises ``GuestUnreachable`` or ``HostKeyMismatch``."""
+
+    async def is_answering(self, guest: GuestAddress) -> bool:
+        """Whether its SSH server shows its banner: the operating system is up. Never raises for silence."""
+
+    async def run_script(self, guest: GuestAddress, request: ScriptRequest) -> ScriptResult:
+        """Fetch the files in the guest, run the command there as root, report code and tails.
+
+        Runs once per (name, sequence): a second call finds the recorded result and returns it, and a call
+        while an earlier one still runs (the daemon died) waits for that one."""
+
+    async def probe(
+        self, guest: GuestAddress, settings: ProbeSettings, source: Literal["inside", "outside"]
+    ) -> ProbeResult:
+        """Ask once. ``inside`` goes through an SSH channel to the guest's own localhost; ``outside`` goes
+        over the network to its address. No answer is a result, not an error."""
+
+    async def forget(self, key: str) -> None:
+        """Close what is kept open to this guest (it is gone, or its disk was replaced)."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,80 @@
+"""The Host port: all that the loop may ask of a hypervisor.
+
+Contract, held by one suite against the simulated and the libvirt adapter (tests/contract):
+
+* Every call ends by its deadline. A host that does not answer raises ``HostUnreachable``; then nothing is
+  known of what runs there, and the caller must not take silence for absence.
+* ``create`` is idempotent by owner: with the same spec, after a crash at any point, it ends with exactly one
+  running domain on one overlay. A half-made earlier try is completed or made anew, never doubled.
+* ``remove`` is repeated until the domain and every volume of that owner *generation* are absent; removing
+  what is not there succeeds.
+* No method touches a domain or volume that does not carry an owner's tag of this installation.
+* ``InsufficientCapacity`` says which of memory, vCPU or disk ran out, and on which host.
+* Event listeners are called on the event loop's thread, soon after the fact, and may be called twice.
+  Events are hints: only ``look`` is the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from orchestrator.model.guest import GuestSpec, GuestStats, HostEvent, HostView, ImageFiles, Owner
+from orchestrator.model.host import HostConfig
+
+EventListener = Callable[[HostEvent], None]
+
+
+class Host(Protocol):
+    """One hypervisor. Adapters: ``hosts.libvirt`` and ``hosts.simulated``."""
+
+    @property
+    def config(self) -> HostConfig: ...
+
+    def listen(self, listener: EventListener) -> None:
+        """Be told of domain lifecycle and connection events from now on."""
+
+    async def open(self) -> None:
+        """Connect, find the pool and the network, start listening. Idempotent; may be repeated after a loss."""
+
+    async def close(self) -> None:
+        """Drop connections and threads. Guests keep running."""
+
+    async def look(self) -> HostView:
+        """Every domain and volume there (ours tagged with their owner, others without) and the room left."""
+
+    async def ensure_image(self, image: ImageFiles) -> None:
+        """Hold this image (disk, and kernel and initrd if it boots directly) in the pool: uploaded once, by
+        sha256, whole or not at all."""
+
+    async def create(self, spec: GuestSpec) -> None:
+        """Make overlay, seed and domain, and start it. ``ensure_image`` must have been called for the image.
+
+        An earlier *generation* of the same instance must have been removed first (else ``HostRefused``)."""
+
+    async def start(self, owner: Owner) -> None:
+        """Start a shut-off domain; one that runs already is left alone. Absent: ``HostRefused``."""
+
+    async def shut_down(self, owner: Owner) -> None:
+        """Ask the guest to power off (ACPI) and return at once; whether it does is seen by ``look``."""
+
+    async def power_off(self, owner: Owner) -> None:
+        """Stop it now, like pulling the plug (virDomainDestroy). Stopped or absent: nothing to do."""
+
+    async def restart(self, owner: Owner) -> None:
+        """Hard stop and start again on the same disk."""
+
+    async def undefine(self, owner: Owner) -> None:
+        """Stop and forget the domain, keep its volumes (deallocate). ``create`` brings it back on them."""
+
+    async def remove(self, owner: Owner) -> None:
+        """Stop and forget the domain if it is of this generation, then delete this generation's volumes."""
+
+    async def remove_image(self, image: ImageFiles) -> None:
+        """Delete the pool's copies of an image that no overlay here stands on; in use: ``HostRefused``."""
+
+    async def stats(self) -> list[GuestStats]:
+        """Counters of all running guests of this installation, in one bulk call."""
+
+    async def console(self, owner: Owner, max_bytes: int = 65_536) -> bytes:
+        """The tail of the guest's serial log, as far as the host kept it."""

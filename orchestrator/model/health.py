@@ -1,0 +1,36 @@
+"""Application health as the Application Health extension defines it (reference 4.8). No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Health(StrEnum):
+    HEALTHY = "Healthy"
+    UNHEALTHY = "Unhealthy"
+    INITIALIZING = "Initializing"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """What to ask. ``is_rich`` is version 2.0 of the extension: the body names the state."""
+
+    protocol: Literal["tcp", "http", "https"]
+    port: int
+    request_path: str = "/"
+    interval_s: float = 5.0
+    number_of_probes: int = 1
+    grace_period_s: float = 5.0
+    is_rich: bool = False
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """One answer. ``health`` is what this answer alone says; ``detail`` is for people."""
+
+    health: Health
+    detail: str = ""
