@@ -1,0 +1,109 @@
+"""From records to rows and back. The only place that knows both shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from orchestrator.model.instance import Cause, ExtensionState, Failure, Instance, Protection, Stage, WantedPower
+from orchestrator.model.scale_set import (
+    Event,
+    EventPhase,
+    HostRecord,
+    Operation,
+    OperationKind,
+    OperationStatus,
+    ScaleSet,
+)
+from orchestrator.store.seal import Seal
+
+Row = Mapping[str, Any]
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+def _failure_out(failure: Failure | None) -> dict[str, Any] | None:
+    return None if failure is None else asdict(failure)
+
+
+def _failure_in(value: Any) -> Failure | None:
+    return None if value is None else Failure(**value)
+
+
+def set_to_row(record: ScaleSet, seal: Seal) -> dict[str, Any]:
+    row = _fields(record)
+    row["model"] = dict(record.model)
+    row["secrets"] = seal.close_values(record.secrets)
+    row["extension_sequences"] = dict(record.extension_sequences)
+    row["failure"] = _failure_out(record.failure)
+    row["name_key"] = name_key(record.subscription_id, record.resource_group, record.name)
+    return row
+
+
+def name_key(subscription_id: str, resource_group: str, name: str) -> str:
+    """Resource names are case-insensitive (reference 3.1)."""
+    return f"{subscription_id}/{resource_group}/{name}".lower()
+
+
+def row_to_set(row: Row, seal: Seal) -> ScaleSet:
+    values = {name: row[name] for name in ScaleSet.__dataclass_fields__}
+    values["secrets"] = seal.open_values(row["secrets"])
+    values["failure"] = _failure_in(row["failure"])
+    return ScaleSet(**values)
+
+
+def instance_to_row(record: Instance, seal: Seal) -> dict[str, Any]:
+    row = _fields(record)
+    row["host_key_private"] = seal.close_text(record.host_key_private)
+    row["failure"] = _failure_out(record.failure)
+    row["protection"] = asdict(record.protection)
+    row["extensions"] = {name: asdict(state) for name, state in record.extensions.items()}
+    return row
+
+
+def row_to_instance(row: Row) -> Instance:
+    """The private host key stays sealed here: only ``Store.host_key`` opens it, for the seed."""
+    values = {name: row[name] for name in Instance.__dataclass_fields__}
+    values["host_key_private"] = ""
+    values["stage"] = Stage(row["stage"])
+    values["wanted_power"] = WantedPower(row["wanted_power"])
+    values["cause"] = Cause(row["cause"])
+    values["failure"] = _failure_in(row["failure"])
+    values["protection"] = Protection(**row["protection"])
+    values["extensions"] = {name: ExtensionState(**state) for name, state in row["extensions"].items()}
+    return Instance(**values)
+
+
+def operation_to_row(record: Operation) -> dict[str, Any]:
+    row = _fields(record)
+    row["instances"] = {str(key): value for key, value in record.instances.items()}
+    row["failure"] = _failure_out(record.failure)
+    return row
+
+
+def row_to_operation(row: Row) -> Operation:
+    values = {name: row[name] for name in Operation.__dataclass_fields__}
+    values["kind"] = OperationKind(row["kind"])
+    values["status"] = OperationStatus(row["status"])
+    values["instances"] = {int(key): value for key, value in row["instances"].items()}
+    values["failure"] = _failure_in(row["failure"])
+    return Operation(**values)
+
+
+def event_to_row(record: Event) -> dict[str, Any]:
+    row = _fields(record)
+    del row["seq"]
+    return row
+
+
+def row_to_event(row: Row) -> Event:
+    values = {name: row[name] for name in Event.__dataclass_fields__}
+    values["phase"] = EventPhase(row["phase"])
+    return Event(**values)
+
+
+def row_to_host(row: Row) -> HostRecord:
+    return HostRecord(**{name: row[name] for name in HostRecord.__dataclass_fields__})

@@ -1,0 +1,184 @@
+"""Durable state: SQLAlchemy on SQLite by default, PostgreSQL by URL.
+
+Note [The store is synchronous]: calls are short and local, and made on the event loop's own thread, so a
+transaction never interleaves with another one of this process. docs/decisions/0002 weighs this.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy.pool import StaticPool
+
+from orchestrator.errors import NotFound
+from orchestrator.model.instance import Instance
+from orchestrator.model.scale_set import Event, HostRecord, Operation, OperationStatus, ScaleSet
+from orchestrator.store import rows, tables
+from orchestrator.store.seal import Seal
+from orchestrator.store.transaction import Transaction
+
+CommitHook = Callable[[str], None]
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for ``url``; SQLite gets a write-ahead log and full synchronisation: a commit is on the disk."""
+    if not url.startswith("sqlite"):
+        return create_engine(url)
+    in_memory = url in {"sqlite://", "sqlite:///:memory:"}
+    options: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 10}, **options)
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine
+
+
+class Store:
+    """All reads, and transactions for writes. ``on_commit`` is called with ``before`` and ``after``: the
+    crash tests stop the daemon there."""
+
+    def __init__(self, engine: Engine, seal: Seal, on_commit: CommitHook | None = None) -> None:
+        self._engine = engine
+        self._seal = seal
+        self._on_commit = on_commit
+        self._installation: str | None = None
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """One transaction: all of it is kept, or nothing."""
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            yield Transaction(connection, self._seal)
+            if self._on_commit:
+                self._on_commit("before")
+            transaction.commit()
+        if self._on_commit:
+            self._on_commit("after")
+
+    @contextmanager
+    def _read(self) -> Iterator[Any]:
+        with self._engine.connect() as connection:
+            yield connection
+
+    def _all(self, query: Any) -> list[Any]:
+        with self._read() as connection:
+            return list(connection.execute(query).mappings())
+
+    def _first(self, query: Any) -> Any | None:
+        with self._read() as connection:
+            return connection.execute(query).mappings().first()
+
+    @property
+    def installation(self) -> str:
+        """8 hex digits that mark everything this state directory makes; given once, at first use."""
+        if self._installation is None:
+            query = select(tables.settings.c.value).where(tables.settings.c.name == "installation")
+            found = self._first(query)
+            self._installation = str(found["value"]) if found else self._make_installation()
+        return self._installation
+
+    def _make_installation(self) -> str:
+        value = secrets.token_hex(4)
+        with self.write() as tx:
+            tx.put_setting("installation", value)
+        return value
+
+    # Scale sets
+
+    def scale_sets(self) -> list[ScaleSet]:
+        query = select(tables.scale_sets).order_by(tables.scale_sets.c.created_at, tables.scale_sets.c.name)
+        return [rows.row_to_set(row, self._seal) for row in self._all(query)]
+
+    def scale_set(self, uid: str) -> ScaleSet | None:
+        row = self._first(select(tables.scale_sets).where(tables.scale_sets.c.uid == uid))
+        return rows.row_to_set(row, self._seal) if row else None
+
+    def find_scale_set(self, subscription_id: str, resource_group: str, name: str) -> ScaleSet:
+        """The set of that name, whatever the case. Raises ``NotFound``."""
+        key = rows.name_key(subscription_id, resource_group, name)
+        row = self._first(select(tables.scale_sets).where(tables.scale_sets.c.name_key == key))
+        if row is None:
+            resource = f"Microsoft.Compute/virtualMachineScaleSets/{name}"
+            raise NotFound(f"The resource '{resource}' under resource group '{resource_group}' was not found.")
+        return rows.row_to_set(row, self._seal)
+
+    def profile(self, set_uid: str, model_version: int) -> ScaleSet | None:
+        """The set as it was when ``model_version`` was its newest: model, secrets and sequences only."""
+        table = tables.profiles
+        query = select(table).where(table.c.set_uid == set_uid, table.c.model_version == model_version)
+        row, current = self._first(query), self.scale_set(set_uid)
+        if row is None or current is None:
+            return None
+        return current.but(
+            model=row["model"],
+            secrets=self._seal.open_values(row["secrets"]),
+            model_version=model_version,
+            extension_sequences=row["extension_sequences"],
+        )
+
+    # Instances
+
+    def instances(self, set_uid: str | None = None) -> list[Instance]:
+        """Rows of one set, or of all, by id. Their private host keys stay sealed: see ``host_key``."""
+        query = select(tables.instances).order_by(tables.instances.c.set_uid, tables.instances.c.instance_id)
+        if set_uid is not None:
+            query = query.where(tables.instances.c.set_uid == set_uid)
+        return [rows.row_to_instance(row) for row in self._all(query)]
+
+    def instance(self, set_uid: str, instance_id: int) -> Instance | None:
+        table = tables.instances
+        row = self._first(select(table).where(table.c.set_uid == set_uid, table.c.instance_id == instance_id))
+        return rows.row_to_instance(row) if row else None
+
+    def host_key(self, set_uid: str, instance_id: int) -> str:
+        """The private SSH host key made for this instance, for its seed."""
+        table = tables.instances
+        query = select(table.c.host_key_private).where(
+            table.c.set_uid == set_uid, table.c.instance_id == instance_id
+        )
+        row = self._first(query)
+        if row is None:
+            raise NotFound(f"Instance {instance_id} has no row.", code="NotFound")
+        return self._seal.open_text(row["host_key_private"])
+
+    def addresses(self) -> set[str]:
+        """Every address that a row holds, lost ones too: none is ever given twice at a time."""
+        return {str(row["address"]) for row in self._all(select(tables.instances.c.address))}
+
+    # Operations, events, hosts
+
+    def operations(self, set_uid: str | None = None, *, in_progress: bool = False) -> list[Operation]:
+        table = tables.operations
+        query = select(table).order_by(table.c.started_at)
+        if set_uid is not None:
+            query = query.where(table.c.set_uid == set_uid)
+        if in_progress:
+            query = query.where(table.c.status == OperationStatus.IN_PROGRESS.value)
+        return [rows.row_to_operation(row) for row in self._all(query)]
+
+    def operation(self, operation_id: str) -> Operation | None:
+        row = self._first(select(tables.operations).where(tables.operations.c.id == operation_id))
+        return rows.row_to_operation(row) if row else None
+
+    def events(self, after: int = 0, *, set_uid: str | None = None, limit: int = 1000) -> list[Event]:
+        """Events with ``seq`` above ``after``, oldest first."""
+        table = tables.events
+        query = select(table).where(table.c.seq > after).order_by(table.c.seq).limit(limit)
+        if set_uid is not None:
+            query = query.where(table.c.set_uid == set_uid)
+        return [rows.row_to_event(row) for row in self._all(query)]
+
+    def hosts(self) -> list[HostRecord]:
+        return [rows.row_to_host(row) for row in self._all(select(tables.hosts).order_by(tables.hosts.c.name))]

@@ -1,0 +1,123 @@
+"""The tables. Columns carry the fields of the records in ``model`` under the same names."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+scale_sets = Table(
+    "scale_sets",
+    metadata,
+    Column("uid", String(12), primary_key=True),
+    Column("subscription_id", String(36), nullable=False),
+    Column("resource_group", String(90), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("name_key", String(256), nullable=False, unique=True),
+    Column("location", String(64), nullable=False),
+    Column("model", JSON, nullable=False),
+    Column("secrets", LargeBinary),
+    Column("version", Integer, nullable=False),
+    Column("model_version", Integer, nullable=False),
+    Column("next_instance_id", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Column("is_deleting", Boolean, nullable=False),
+    Column("is_force_deleting", Boolean, nullable=False),
+    Column("is_repair_suspended", Boolean, nullable=False),
+    Column("extension_sequences", JSON, nullable=False),
+    Column("failure", JSON),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("set_uid", String(12), primary_key=True),
+    Column("model_version", Integer, primary_key=True),
+    Column("model", JSON, nullable=False),
+    Column("secrets", LargeBinary),
+    Column("extension_sequences", JSON, nullable=False),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("set_uid", String(12), primary_key=True),
+    Column("instance_id", Integer, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("model_version", Integer, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Column("address", String(45), nullable=False, unique=True),
+    Column("mac", String(17), nullable=False),
+    Column("host_key_private", LargeBinary, nullable=False),
+    Column("host_key_public", Text, nullable=False),
+    Column("host", String(64)),
+    Column("zone", String(16)),
+    Column("fault_domain", Integer),
+    Column("vcpus", Integer, nullable=False),
+    Column("memory_mib", Integer, nullable=False),
+    Column("wanted_power", String(16), nullable=False),
+    Column("is_hard_stop", Boolean, nullable=False),
+    Column("restarts_wanted", Integer, nullable=False),
+    Column("restarts_done", Integer, nullable=False),
+    Column("is_gone", Boolean, nullable=False),
+    Column("gone_at", Float),
+    Column("is_force_delete", Boolean, nullable=False),
+    Column("lost_at", Float),
+    Column("cause", String(16), nullable=False),
+    Column("booted_at", Float),
+    Column("repairs", Integer, nullable=False),
+    Column("failure", JSON),
+    Column("protection", JSON, nullable=False),
+    Column("extensions", JSON, nullable=False),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("set_uid", String(12), nullable=False, index=True),
+    Column("started_at", Float, nullable=False),
+    Column("deadline_at", Float, nullable=False),
+    Column("instances", JSON, nullable=False),
+    Column("status", String(16), nullable=False, index=True),
+    Column("ended_at", Float),
+    Column("failure", JSON),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("kind", String(48), nullable=False),
+    Column("phase", String(8), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("set_uid", String(12), index=True),
+    Column("set_name", String(64)),
+    Column("instance_id", Integer),
+    Column("host", String(64)),
+    Column("outcome", Text),
+    Index("events_by_time", "at"),
+    sqlite_autoincrement=True,
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("config", JSON, nullable=False),
+    Column("is_from_config", Boolean, nullable=False),
+    Column("is_draining", Boolean, nullable=False),
+    Column("last_seen_at", Float),
+)

@@ -1,0 +1,125 @@
+"""What can be written, inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orchestrator.errors import PreconditionFailed
+from orchestrator.model.instance import Instance
+from orchestrator.model.scale_set import Event, HostRecord, Operation, ScaleSet
+from orchestrator.store import rows, tables
+from orchestrator.store.seal import Seal
+
+
+class Transaction:
+    """Writes of one transaction. Made by ``Store.write``; nothing is visible before it commits."""
+
+    def __init__(self, connection: Connection, seal: Seal) -> None:
+        self._connection = connection
+        self._seal = seal
+
+    def _put(self, table: Table, row: Mapping[str, Any]) -> None:
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        keys = [column.name for column in table.primary_key.columns]
+        statement = dialect.insert(table).values(**row)
+        rest = {name: value for name, value in row.items() if name not in keys}
+        self._connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest))
+
+    def put_setting(self, name: str, value: str) -> None:
+        self._put(tables.settings, {"name": name, "value": value})
+
+    # Scale sets
+
+    def add_scale_set(self, record: ScaleSet) -> None:
+        """A new set. Raises SQLAlchemy's ``IntegrityError`` when the name is taken."""
+        self._connection.execute(insert(tables.scale_sets).values(**rows.set_to_row(record, self._seal)))
+        self.put_profile(record)
+
+    def put_scale_set(self, record: ScaleSet, *, expected_version: int | None = None) -> None:
+        """Write a set back. With ``expected_version``, raises ``PreconditionFailed`` if it moved meanwhile."""
+        table = tables.scale_sets
+        statement = update(table).where(table.c.uid == record.uid)
+        if expected_version is not None:
+            statement = statement.where(table.c.version == expected_version)
+        done = self._connection.execute(statement.values(**rows.set_to_row(record, self._seal)))
+        if done.rowcount == 0:
+            message = f"The scale set {record.name} was changed by another request; read it again."
+            raise PreconditionFailed(message)
+
+    def put_profile(self, record: ScaleSet) -> None:
+        """Keep the model under its ``model_version``, for instances that stay on it."""
+        row = {
+            "set_uid": record.uid,
+            "model_version": record.model_version,
+            "model": dict(record.model),
+            "secrets": self._seal.close_values(record.secrets),
+            "extension_sequences": dict(record.extension_sequences),
+        }
+        self._put(tables.profiles, row)
+
+    def update_set_fields(self, uid: str, **values: Any) -> None:
+        """Change bookkeeping fields of a set (next id, flags) that are not part of its model or ETag."""
+        table = tables.scale_sets
+        self._connection.execute(update(table).where(table.c.uid == uid).values(**values))
+
+    def drop_scale_set(self, uid: str) -> None:
+        """Forget a set, its rows and its profiles. Operations and events stay: people read them later."""
+        for table in (tables.instances, tables.profiles):
+            self._connection.execute(delete(table).where(table.c.set_uid == uid))
+        self._connection.execute(delete(tables.scale_sets).where(tables.scale_sets.c.uid == uid))
+
+    # Instances
+
+    def add_instances(self, records: Iterable[Instance]) -> None:
+        """New rows, private host key and all."""
+        values = [rows.instance_to_row(record, self._seal) for record in records]
+        if values:
+            self._connection.execute(insert(tables.instances), values)
+
+    def put_instance(self, record: Instance) -> None:
+        """Write a row back; its host key stays as it is."""
+        row = rows.instance_to_row(record, self._seal)
+        del row["host_key_private"]
+        self._update_instance(record, row)
+
+    def put_instance_with_key(self, record: Instance) -> None:
+        """Write a row back with a new host key (a reimaged guest is a new SSH server)."""
+        self._update_instance(record, rows.instance_to_row(record, self._seal))
+
+    def _update_instance(self, record: Instance, row: Mapping[str, Any]) -> None:
+        table = tables.instances
+        mine = (table.c.set_uid == record.set_uid) & (table.c.instance_id == record.instance_id)
+        self._connection.execute(update(table).where(mine).values(**row))
+
+    def drop_instance(self, set_uid: str, instance_id: int) -> None:
+        table = tables.instances
+        mine = (table.c.set_uid == set_uid) & (table.c.instance_id == instance_id)
+        self._connection.execute(delete(table).where(mine))
+
+    # Operations, events, hosts
+
+    def put_operation(self, record: Operation) -> None:
+        self._put(tables.operations, rows.operation_to_row(record))
+
+    def add_events(self, records: Iterable[Event]) -> None:
+        values = [rows.event_to_row(record) for record in records]
+        if values:
+            self._connection.execute(insert(tables.events), values)
+
+    def put_host(self, record: HostRecord) -> None:
+        row = {name: getattr(record, name) for name in HostRecord.__dataclass_fields__}
+        row["config"] = dict(record.config)
+        self._put(tables.hosts, row)
+
+    def drop_host(self, name: str) -> None:
+        self._connection.execute(delete(tables.hosts).where(tables.hosts.c.name == name))
+
+    def purge(self, *, before: float) -> None:
+        """Drop events and ended operations older than ``before`` (epoch seconds)."""
+        ended = tables.operations.c.ended_at
+        self._connection.execute(delete(tables.operations).where(ended.is_not(None), ended < before))
+        self._connection.execute(delete(tables.events).where(tables.events.c.at < before))
