@@ -32,6 +32,7 @@ class Cause(StrEnum):
     SCALE = "scale"
     REPAIR = "repair"
     HOST_LOST = "host_lost"
+    DRAIN = "drain"
     USER = "user"
     SET_DELETED = "set_deleted"
 

@@ -1,0 +1,140 @@
+"""What a decision may know: the wish, the rows, what is seen of each guest and host. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from orchestrator.model.health import Health
+from orchestrator.model.instance import Instance
+
+ScaleInRule = Literal["Default", "OldestVM", "NewestVM"]
+RepairAction = Literal["Replace", "Restart", "Reimage"]
+
+
+@dataclass(frozen=True, slots=True)
+class RepairWish:
+    """``automaticRepairsPolicy``, when enabled. Grace counts from an instance's last change of state."""
+
+    action: RepairAction = "Replace"
+    grace_period_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionWish:
+    """One extension that runs something. ``sequence`` rises whenever its configuration changes."""
+
+    name: str
+    sequence: int
+    after: tuple[str, ...] = ()
+    is_failure_suppressed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetWish:
+    """What is wanted of one scale set, in the words of the plan."""
+
+    uid: str
+    name: str
+    capacity: int
+    next_instance_id: int
+    model_version: int
+    vcpus: int
+    memory_mib: int
+    zones: tuple[str, ...] = ()
+    fault_domain_count: int | None = None
+    scale_in_rule: ScaleInRule = "Default"
+    is_unhealthy_first: bool = False
+    repair: RepairWish | None = None
+    is_repair_suspended: bool = False
+    has_agent: bool = True
+    has_health_source: bool = False
+    extensions: tuple[ExtensionWish, ...] = ()
+    is_deleting: bool = False
+
+
+class Sight(StrEnum):
+    """What is seen of an instance's guest on its host. Silence is ``UNKNOWN``, never absence."""
+
+    RUNNING = "running"
+    DEAD = "dead"  # its domain is there and does not run
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One instance as it is now. ``is_busy``: an action on it is under way. ``retry_at``: not before then."""
+
+    sight: Sight
+    health: Health | None = None
+    health_since: float = 0.0
+    is_busy: bool = False
+    retry_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What may still be promised on a host."""
+
+    vcpus: int
+    memory_mib: int
+    disk_mib: int
+    guests: int = 1_000_000
+
+    def less(self, vcpus: int, memory_mib: int, disk_mib: int) -> Room:
+        return Room(self.vcpus - vcpus, self.memory_mib - memory_mib, self.disk_mib - disk_mib, self.guests - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """One hypervisor as the plan sees it. ``room`` is ``None`` while it does not answer."""
+
+    name: str
+    zone: str
+    fault_domain: int
+    room: Room | None
+    is_draining: bool = False
+    silent_since: float | None = None
+
+    @property
+    def is_up(self) -> bool:
+        return self.silent_since is None and self.room is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The daemon's own constants that decisions need. Seconds unless the name says otherwise."""
+
+    host_lease_s: float = 60.0
+    repair_share: float = 0.05
+    brake_share: float = 0.20
+    brake_hold_s: float = 300.0
+    repair_settle_s: float = 900.0
+    repair_backoff_s: float = 5.0
+    repair_backoff_max_s: float = 300.0
+    stuck_delete_s: float = 60.0
+    disk_reserve_mib: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that one pass over one set looks at."""
+
+    rows: tuple[Instance, ...]
+    seen: Mapping[int, Seen]
+    hosts: Mapping[str, HostFacts]
+    now: float
+    rules: Rules = field(default_factory=Rules)
+
+    def of(self, row: Instance) -> Seen:
+        return self.of_id(row.instance_id)
+
+    def of_id(self, instance_id: int) -> Seen:
+        return self.seen.get(instance_id, Seen(Sight.UNKNOWN))
+
+    def counted(self) -> list[Instance]:
+        """Rows that count towards capacity."""
+        return [row for row in self.rows if row.counts]

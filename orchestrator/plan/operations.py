@@ -1,0 +1,104 @@
+"""Whether a long-running operation has reached what it was asked for: a pure reading of rows and sights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.model.instance import Failure, Instance, Stage, WantedPower
+from orchestrator.model.scale_set import Operation, OperationKind, OperationStatus
+from orchestrator.plan.inputs import SetWish, Sight, World
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``IN_PROGRESS``, or an end with its failure."""
+
+    status: OperationStatus
+    failure: Failure | None = None
+
+
+RUNNING_ON = Verdict(OperationStatus.IN_PROGRESS)
+DONE = Verdict(OperationStatus.SUCCEEDED)
+
+
+def judge_operation(operation: Operation, wish: SetWish | None, world: World) -> Verdict:
+    """What has become of it. ``wish`` is ``None`` once the set itself is gone."""
+    verdict = _judge(operation, wish, world)
+    if verdict is RUNNING_ON and world.now >= operation.deadline_at:
+        seconds = operation.deadline_at - operation.started_at
+        message = f"The operation did not end within {seconds:.0f} s; the scale set goes on by itself."
+        return Verdict(OperationStatus.FAILED, Failure("OperationTimedOut", message, world.now))
+    return verdict
+
+
+def _judge(operation: Operation, wish: SetWish | None, world: World) -> Verdict:
+    if wish is None:
+        return DONE
+    if operation.kind is OperationKind.DELETE_SET:
+        return RUNNING_ON
+    if operation.kind is OperationKind.CREATE_OR_UPDATE:
+        return _judge_whole(wish, world)
+    rows = {row.instance_id: row for row in world.rows}
+    if operation.kind is OperationKind.DELETE_INSTANCES:
+        return RUNNING_ON if any(number in rows for number in operation.instances) else DONE
+    return _worst(_judge_one(operation, number, rows.get(number), world) for number in operation.instances)
+
+
+def _worst(verdicts: Iterable[Verdict]) -> Verdict:
+    found = list(verdicts)
+    for verdict in found:
+        if verdict.status is OperationStatus.FAILED:
+            return verdict
+    return RUNNING_ON if any(verdict is RUNNING_ON for verdict in found) else DONE
+
+
+def _judge_whole(wish: SetWish, world: World) -> Verdict:
+    counted = world.counted()
+    leaving = [row for row in world.rows if row.is_gone and not row.is_lost]
+    failed = [row for row in counted if row.stage in {Stage.FAILED, Stage.WAITING}]
+    moving = [row for row in counted if row.stage not in {Stage.FAILED, Stage.WAITING, Stage.READY}]
+    if moving or leaving or len(counted) < wish.capacity:
+        return RUNNING_ON
+    if failed:
+        return Verdict(OperationStatus.FAILED, _all_failures(wish, failed, world.now))
+    return DONE
+
+
+def _all_failures(wish: SetWish, failed: list[Instance], now: float) -> Failure:
+    """Every failed instance is named, not only the first."""
+    codes = [row.failure.code for row in failed if row.failure]
+    lines = [f"{wish.name}_{row.instance_id}: {row.failure.message}" for row in failed if row.failure]
+    return Failure(codes[0] if codes else "AllocationFailed", "; ".join(lines), now)
+
+
+def _judge_one(operation: Operation, number: int, row: Instance | None, world: World) -> Verdict:
+    if row is None or row.is_gone:
+        message = f"Instance {number} was deleted before the operation ended."
+        return Verdict(OperationStatus.FAILED, Failure("OperationPreempted", message, world.now))
+    if row.stage is Stage.FAILED and row.failure and _needs_ready(operation.kind):
+        return Verdict(OperationStatus.FAILED, row.failure)
+    return DONE if _has_reached(operation, row, world) else RUNNING_ON
+
+
+def _needs_ready(kind: OperationKind) -> bool:
+    return kind not in {OperationKind.POWER_OFF, OperationKind.DEALLOCATE}
+
+
+def _has_reached(operation: Operation, row: Instance, world: World) -> bool:
+    sight = world.of(row).sight
+    wanted = operation.instances[row.instance_id]
+    is_running = row.stage is Stage.READY and sight is Sight.RUNNING
+    match operation.kind:
+        case OperationKind.POWER_OFF:
+            return sight in {Sight.DEAD, Sight.ABSENT} or row.wanted_power is WantedPower.RUNNING
+        case OperationKind.DEALLOCATE:
+            return sight is Sight.ABSENT or row.wanted_power is not WantedPower.DEALLOCATED
+        case OperationKind.RESTART:
+            return is_running and row.restarts_done >= wanted
+        case OperationKind.REIMAGE:
+            return is_running and row.generation >= wanted
+        case OperationKind.UPGRADE:
+            return is_running and row.model_version >= wanted
+        case _:
+            return is_running
