@@ -132,6 +132,9 @@ def _place_waiting(wish: SetWish, world: World, placer: Placer, draft: Draft) ->
     for row in world.counted():
         if row.host is not None or row.instance_id in leaving or row.wanted_power is not WantedPower.RUNNING:
             continue
+        if world.of(row).retry_at > world.now:
+            draft.wake_times.append(world.of(row).retry_at)
+            continue
         place = placer.place()
         if isinstance(place, NoPlace):
             draft.notes.append(f"{row.instance_id}: waits for room: {place.shortage}")

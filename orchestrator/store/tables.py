@@ -60,6 +60,7 @@ instances = Table(
     Column("mac", String(17), nullable=False),
     Column("host_key_private", LargeBinary, nullable=False),
     Column("host_key_public", Text, nullable=False),
+    Column("image_version", String(64)),
     Column("host", String(64)),
     Column("zone", String(16)),
     Column("fault_domain", Integer),
