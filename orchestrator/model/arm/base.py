@@ -1,0 +1,110 @@
+"""What all Resource Manager models here share.
+
+Clients vary the case of property names and enum values and send numbers and booleans as strings. All of it is
+read leniently and kept canonically; what is unknown is refused by name, never dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from orchestrator.model.durations import format_duration, parse_duration
+
+_MESSAGE_TYPE = "bad_value"
+NOT_POSSIBLE_TYPE = "not_possible"
+
+
+def bad_value(message: str) -> PydanticCustomError:
+    """A value that is wrong, said in one sentence. Raise it inside a validator."""
+    return PydanticCustomError(_MESSAGE_TYPE, "{message}", {"message": message})
+
+
+def not_possible(message: str) -> PydanticCustomError:
+    """A value that Azure knows and this version does not do. Raise it inside a validator."""
+    return PydanticCustomError(NOT_POSSIBLE_TYPE, "{message}", {"message": message})
+
+
+class ArmEnum(StrEnum):
+    """A closed set of words, read in any case."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        return next((member for member in cls if member.lower() == value.lower()), None)
+
+
+def _to_bool(value: Any) -> Any:
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise bad_value("must be true or false")
+    return value
+
+
+def _to_int(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and value.isascii() and len(value) < 20:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise bad_value("must be a whole number")
+    return value
+
+
+def _to_duration(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise bad_value("must be an ISO 8601 duration such as PT10M or PT30S")
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise bad_value(f"{error}") from None
+
+
+Flag = Annotated[bool, BeforeValidator(_to_bool)]
+Whole = Annotated[int, BeforeValidator(_to_int)]
+Duration = Annotated[timedelta, BeforeValidator(_to_duration), PlainSerializer(format_duration)]
+
+
+class ArmModel(BaseModel):
+    """A part of a resource. ``read_only`` names (in lower case) what clients send back and what is not theirs
+    to set: such members are left out. A member of value null is one that is not given."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        validate_by_alias=True,
+        validate_by_name=False,
+        serialize_by_alias=True,
+        str_max_length=262_144,
+    )
+    read_only: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _make_names_canonical(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        aliases = [field.alias or name for name, field in cls.model_fields.items()]
+        canonical = {alias.lower(): alias for alias in aliases}
+        result: dict[str, Any] = {}
+        for key, value in data.items():
+            name = canonical.get(key.lower(), key)
+            if name in result:
+                raise bad_value(f"has the member '{name}' twice, in different case")
+            if key.lower() in cls.read_only or (value is None and key.lower() in canonical):
+                continue
+            result[name] = value
+        return result
+
+    def to_json(self) -> dict[str, Any]:
+        """The canonical JSON: Azure's names, defaults filled in, members without a value left out."""
+        return self.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,148 @@
+"""``virtualMachineProfile.extensionProfile`` (reference 1.3, 4.9): the two extensions that are built in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar
+
+from pydantic import StringConstraints, field_validator
+
+from orchestrator.model.arm.base import ArmModel, Duration, Flag, bad_value, not_possible
+from orchestrator.model.arm.names import is_extension_name
+
+CUSTOM_SCRIPT = ("Microsoft.Azure.Extensions", "CustomScript")
+APPLICATION_HEALTH = ("Microsoft.ManagedServices", "ApplicationHealthLinux")
+_KNOWN = {tuple(word.lower() for word in kind): kind for kind in (CUSTOM_SCRIPT, APPLICATION_HEALTH)}
+
+BUDGET_MIN = timedelta(seconds=10)
+BUDGET_MAX = timedelta(minutes=120)
+_COUNT_MAX = 32
+
+Settings = dict[str, Any]
+
+
+class ExtensionProperties(ArmModel):
+    """``protected_settings`` is write-only. ``auto_upgrade_minor_version`` and ``enable_automatic_upgrade``
+    are kept and shown only: extensions come with the daemon (docs/azure-differences.md)."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset({"provisioningstate"})
+    publisher: str
+    type: str
+    type_handler_version: Annotated[str, StringConstraints(pattern=r"^\d{1,3}\.\d{1,3}(\.\d{1,5}){0,2}$")]
+    auto_upgrade_minor_version: Flag = True
+    enable_automatic_upgrade: Flag | None = None
+    settings: Settings | None = None
+    protected_settings: Settings | None = None
+    force_update_tag: Annotated[str, StringConstraints(max_length=256)] | None = None
+    provision_after_extensions: tuple[str, ...] = ()
+    suppress_failures: Flag = False
+
+    @field_validator("force_update_tag", mode="before")
+    @classmethod
+    def _tag_as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """Publisher and type in their canonical case, or as given when this version does not know them."""
+        return _KNOWN.get((self.publisher.lower(), self.type.lower()), (self.publisher, self.type))
+
+
+class Extension(ArmModel):
+    """One extension of the model. Its configuration number rises when ``fingerprint`` changes."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "type"})
+    name: str
+    properties: ExtensionProperties
+
+    @field_validator("name")
+    @classmethod
+    def _name_fits(cls, value: str) -> str:
+        if not is_extension_name(value):
+            raise bad_value("must have 1 to 80 letters, digits, '_', '-' and '.' and begin with a letter or digit")
+        return value
+
+    @field_validator("properties")
+    @classmethod
+    def _kind_is_known(cls, value: ExtensionProperties) -> ExtensionProperties:
+        publisher, kind = value.kind
+        if (publisher, kind) not in _KNOWN.values():
+            known = " and ".join("/".join(pair) for pair in _KNOWN.values())
+            raise not_possible(f"names an extension that this version does not have; it has {known}")
+        return value.model_copy(update={"publisher": publisher, "type": kind})
+
+    @property
+    def is_custom_script(self) -> bool:
+        return self.properties.kind == CUSTOM_SCRIPT
+
+    @property
+    def is_application_health(self) -> bool:
+        return self.properties.kind == APPLICATION_HEALTH
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the extension has to run again: other settings, secrets, version or force tag."""
+        properties = self.properties
+        parts = [
+            *properties.kind,
+            properties.type_handler_version,
+            properties.settings,
+            properties.protected_settings,
+            properties.force_update_tag,
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class ExtensionProfile(ArmModel):
+    extensions: tuple[Extension, ...] = ()
+    extensions_time_budget: Duration = timedelta(minutes=90)
+
+    @field_validator("extensions_time_budget")
+    @classmethod
+    def _in_bounds(cls, value: timedelta) -> timedelta:
+        if not BUDGET_MIN <= value <= BUDGET_MAX:
+            raise bad_value("must be between PT10S and PT120M")
+        return value
+
+    @field_validator("extensions")
+    @classmethod
+    def _fit_together(cls, value: tuple[Extension, ...]) -> tuple[Extension, ...]:
+        if len(value) > _COUNT_MAX:
+            raise bad_value(f"has {len(value)} extensions; at most {_COUNT_MAX} are allowed")
+        names = [extension.name.lower() for extension in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise bad_value(f"has more than one extension named {', '.join(twice)}")
+        if sum(extension.is_application_health for extension in value) > 1:
+            raise bad_value("has more than one Application Health extension")
+        order_of(value)
+        return value
+
+    def find(self, name: str) -> Extension | None:
+        return next((e for e in self.extensions if e.name.lower() == name.lower()), None)
+
+
+def order_of(extensions: Sequence[Extension]) -> tuple[Extension, ...]:
+    """In the order in which they run: each after those it waits for, otherwise as listed.
+
+    Raises a value error for a name that is not there and for a circle."""
+    waiting = {extension.name.lower(): extension for extension in extensions}
+    ordered: list[Extension] = []
+    done: set[str] = set()
+    for extension in extensions:
+        for name in extension.properties.provision_after_extensions:
+            if name.lower() not in waiting:
+                raise bad_value(f"has {extension.name} provisioned after {name}, which is not in the model")
+    while len(done) < len(waiting):
+        ready = [name for name, e in waiting.items() if name not in done and _needs(e) <= done]
+        if not ready:
+            raise bad_value(f"has a circle in provisionAfterExtensions: {', '.join(sorted(set(waiting) - done))}")
+        done.add(ready[0])
+        ordered.append(waiting[ready[0]])
+    return tuple(ordered)
+
+
+def _needs(extension: Extension) -> set[str]:
+    return {name.lower() for name in extension.properties.provision_after_extensions}

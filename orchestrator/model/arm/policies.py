@@ -1,0 +1,100 @@
+"""The set-level policies of a scale set (reference 1.2). Changing one never touches an instance's disk."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field, field_validator
+
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Duration, Flag, Whole, bad_value, not_possible
+from orchestrator.model.health import ProbeSettings
+from orchestrator.model.health_extension import parse_health_extension
+
+GRACE_MIN = timedelta(seconds=1)
+GRACE_MAX = timedelta(minutes=90)
+PROBE_PATH = "properties.externalHealthProbe"
+
+
+class UpgradeMode(ArmEnum):
+    AUTOMATIC = "Automatic"
+    MANUAL = "Manual"
+    ROLLING = "Rolling"
+
+
+class UpgradePolicy(ArmModel):
+    mode: UpgradeMode = UpgradeMode.MANUAL
+
+    @field_validator("mode")
+    @classmethod
+    def _only_manual(cls, value: UpgradeMode) -> UpgradeMode:
+        if value is not UpgradeMode.MANUAL:
+            raise not_possible(
+                f"{value} is not possible in this version: upgrades in batches come later; use Manual"
+            )
+        return value
+
+
+class RepairAction(ArmEnum):
+    REPLACE = "Replace"
+    RESTART = "Restart"
+    REIMAGE = "Reimage"
+
+
+class AutomaticRepairsPolicy(ArmModel):
+    """Azure's grace period is at least 10 minutes; ours starts at one second (docs/azure-differences.md)."""
+
+    enabled: Flag = False
+    grace_period: Duration = timedelta(minutes=10)
+    repair_action: RepairAction = RepairAction.REPLACE
+
+    @field_validator("grace_period")
+    @classmethod
+    def _in_bounds(cls, value: timedelta) -> timedelta:
+        if not GRACE_MIN <= value <= GRACE_MAX:
+            raise bad_value("must be between PT1S and PT90M")
+        return value
+
+
+class ScaleInRule(ArmEnum):
+    DEFAULT = "Default"
+    OLDEST_VM = "OldestVM"
+    NEWEST_VM = "NewestVM"
+
+
+class ScaleInPolicy(ArmModel):
+    rules: tuple[ScaleInRule, ...] = (ScaleInRule.DEFAULT,)
+    force_deletion: Flag = False
+    prioritize_unhealthy_vms: Flag = Field(default=False, alias="prioritizeUnhealthyVMs")
+
+    @field_validator("rules")
+    @classmethod
+    def _one_rule(cls, value: tuple[ScaleInRule, ...]) -> tuple[ScaleInRule, ...]:
+        if len(value) != 1:
+            raise bad_value("must have exactly one rule")
+        return value
+
+    @property
+    def rule(self) -> ScaleInRule:
+        return self.rules[0]
+
+
+class ProbeProtocol(ArmEnum):
+    TCP = "tcp"
+    HTTP = "http"
+    HTTPS = "https"
+
+
+class ExternalHealthProbe(ArmModel):
+    """Our own: asks each guest over the network, from outside, until load balancers bring their probes.
+
+    Its members and rules are those of the Application Health extension 1.0 (reference 4.8)."""
+
+    protocol: ProbeProtocol
+    port: Whole | None = None
+    request_path: str | None = None
+    interval_in_seconds: Whole | None = None
+    number_of_probes: Whole | None = None
+
+    def settings(self) -> ProbeSettings:
+        """As the prober takes it. Raises ``BadInput`` for members that do not fit together."""
+        return parse_health_extension(self.to_json(), None, "1.0", PROBE_PATH)
