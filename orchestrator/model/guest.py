@@ -9,7 +9,7 @@ from enum import StrEnum
 
 _VOLUME = re.compile(
     r"^vmss-(?P<installation>[0-9a-f]{8})-(?P<set_uid>[0-9a-f]{12})-(?P<id>\d+)-g(?P<generation>\d+)"
-    r"-(?:disk\.qcow2|seed\.iso)$"
+    r"-(?:disk\.qcow2|seed\.iso|serial\.log(?:\.\d+)?)$"
 )
 
 
@@ -42,6 +42,11 @@ class Owner:
     @property
     def seed_volume(self) -> str:
         return f"{self._prefix}-seed.iso"
+
+    @property
+    def log_volume(self) -> str:
+        """The serial log; its rotated predecessors carry ``.0``, ``.1``… after this name."""
+        return f"{self._prefix}-serial.log"
 
     @classmethod
     def of_volume(cls, name: str) -> Owner | None:
