@@ -73,6 +73,11 @@ Whole = Annotated[int, BeforeValidator(_to_int)]
 Duration = Annotated[timedelta, BeforeValidator(_to_duration), PlainSerializer(format_duration)]
 
 
+def aliases_of(model: type[BaseModel]) -> list[str]:
+    """The names that the members have in JSON."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
 class ArmModel(BaseModel):
     """A part of a resource. ``read_only`` names (in lower case) what clients send back and what is not theirs
     to set: such members are left out. A member of value null is one that is not given."""
@@ -93,11 +98,10 @@ class ArmModel(BaseModel):
     def _make_names_canonical(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        aliases = [field.alias or name for name, field in cls.model_fields.items()]
-        canonical = {alias.lower(): alias for alias in aliases}
+        canonical = {alias.lower(): alias for alias in aliases_of(cls)}
         result: dict[str, Any] = {}
         for key, value in data.items():
-            name = canonical.get(key.lower(), key)
+            name = str(canonical.get(key.lower(), key))
             if name in result:
                 raise bad_value(f"has the member '{name}' twice, in different case")
             if key.lower() in cls.read_only or (value is None and key.lower() in canonical):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar
 
@@ -118,10 +118,18 @@ class ExtensionProfile(ArmModel):
         if sum(extension.is_application_health for extension in value) > 1:
             raise bad_value("has more than one Application Health extension")
         order_of(value)
-        return value
+        proper = {extension.name.lower(): extension.name for extension in value}
+        return tuple(_with_proper_names(extension, proper) for extension in value)
 
     def find(self, name: str) -> Extension | None:
         return next((e for e in self.extensions if e.name.lower() == name.lower()), None)
+
+
+def _with_proper_names(extension: Extension, proper: Mapping[str, str]) -> Extension:
+    """``provisionAfterExtensions`` in the case that the extensions are written in themselves."""
+    after = tuple(proper[name.lower()] for name in extension.properties.provision_after_extensions)
+    properties = extension.properties.model_copy(update={"provision_after_extensions": after})
+    return extension.model_copy(update={"properties": properties})
 
 
 def order_of(extensions: Sequence[Extension]) -> tuple[Extension, ...]:

@@ -25,13 +25,14 @@ def merge_body(current: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str,
     merged = _merge(current, body)
     before = {name: e for e in _extensions(current) if (name := _key(e))}
     for extension in _extensions(merged):
-        _carry_protected(before.get(_key(extension)), extension)
+        name = _key(extension)
+        _carry_protected(before.get(name) if name else None, extension)
     return merged
 
 
 def _merge(current: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     names = {name.lower(): name for name in current}
-    result = _copy(current)
+    result: dict[str, Any] = _copy(current)
     seen: set[str] = set()
     for key, value in body.items():
         if key.lower() in seen:

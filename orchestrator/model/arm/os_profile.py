@@ -61,6 +61,8 @@ class SshConfiguration(ArmModel):
 
 
 class LinuxConfiguration(ArmModel):
+    """``provision_vm_agent`` of false stands for a guest that SSH cannot reach: nothing is awaited or run in it."""
+
     disable_password_authentication: Flag = True
     ssh: SshConfiguration = SshConfiguration()
     provision_vm_agent: Flag = Field(default=True, alias="provisionVMAgent")
@@ -70,13 +72,6 @@ class LinuxConfiguration(ArmModel):
     def _keys_only(cls, value: bool) -> bool:
         if not value:
             raise not_possible("cannot be false: guests are reached by key only")
-        return value
-
-    @field_validator("provision_vm_agent")
-    @classmethod
-    def _no_agent(cls, value: bool) -> bool:
-        if not value:
-            raise not_possible("cannot be false: extensions run over SSH, there is no agent to leave out")
         return value
 
 

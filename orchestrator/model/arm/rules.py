@@ -21,7 +21,12 @@ _EXTENSIONS = "properties.virtualMachineProfile.extensionProfile.extensions"
 
 def check_together(resource: ScaleSetResource) -> list[ErrorDetail]:
     """What is wrong although each part is right in itself."""
-    return [*_check_capacity(resource), *_check_health_sources(resource), *_check_settings(resource)]
+    return [
+        *_check_capacity(resource),
+        *_check_agent(resource),
+        *_check_health_sources(resource),
+        *_check_settings(resource),
+    ]
 
 
 def health_source(resource: ScaleSetResource) -> tuple[ProbeSettings, Literal["inside", "outside"]] | None:
@@ -39,6 +44,14 @@ def _check_capacity(resource: ScaleSetResource) -> list[ErrorDetail]:
         return []
     words = f"sku.capacity is above {PLACEMENT_GROUP_MAX}, which is all that singlePlacementGroup allows."
     return [ErrorDetail(BadInput.code, words, "sku.capacity")]
+
+
+def _check_agent(resource: ScaleSetResource) -> list[ErrorDetail]:
+    linux = resource.profile.os_profile.linux_configuration
+    if linux.provision_vm_agent or not resource.profile.extension_profile.extensions:
+        return []
+    target = "properties.virtualMachineProfile.osProfile.linuxConfiguration.provisionVMAgent"
+    return [ErrorDetail(BadInput.code, f"{target} cannot be false: extensions need a way into the guest.", target)]
 
 
 def _check_health_sources(resource: ScaleSetResource) -> list[ErrorDetail]:

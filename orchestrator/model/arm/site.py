@@ -50,7 +50,7 @@ def _place_problems(resource: ScaleSetResource, site: Site) -> Iterator[ErrorDet
         path = "properties.platformFaultDomainCount"
         yield ErrorDetail(BadInput.code, f"{path} is {wanted}, and the hosts make {there} fault domains.", path)
     network = resource.profile.network_profile
-    if network and network.address_space.lower() not in {name.lower() for name in site.address_spaces}:
+    if network and network.address_space not in site.address_spaces:
         path = "properties.virtualMachineProfile.networkProfile"
         known = ", ".join(site.address_spaces) or "none"
         words = f"{path}: there is no address space '{network.address_space}' (there is {known})."

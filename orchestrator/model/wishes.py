@@ -1,0 +1,73 @@
+"""What the verbs ask of an instance, as changes to its row. Pure: the loop makes them true on the hosts.
+
+The API writes them for people, the loop for repairs, so that a reimage is one thing whoever asks.
+"""
+
+from __future__ import annotations
+
+from orchestrator.model.instance import Cause, Instance, Stage, WantedPower
+
+
+def started(row: Instance, now: float) -> Instance:
+    """Power on. A row that runs anyway stays as it is."""
+    if row.wanted_power is WantedPower.RUNNING:
+        return row
+    return row.but(wanted_power=WantedPower.RUNNING, is_hard_stop=False, changed_at=now)
+
+
+def powered_off(row: Instance, now: float, *, is_hard: bool) -> Instance:
+    """Stopped on its host. One that is deallocated stays so: it is off already."""
+    if row.wanted_power is WantedPower.DEALLOCATED:
+        return row
+    return row.but(wanted_power=WantedPower.STOPPED, is_hard_stop=is_hard, changed_at=now)
+
+
+def deallocated(row: Instance, now: float) -> Instance:
+    return row.but(wanted_power=WantedPower.DEALLOCATED, is_hard_stop=False, changed_at=now)
+
+
+def restarted(row: Instance, now: float) -> Instance:
+    """One more restart. Azure's restart of a stopped instance starts it, so this does too."""
+    if row.wanted_power is not WantedPower.RUNNING:
+        return started(row, now)
+    return row.but(restarts_wanted=row.restarts_wanted + 1, changed_at=now)
+
+
+def reimaged(row: Instance, now: float, *, model_version: int, host_key: tuple[str, str]) -> Instance:
+    """A new disk from the newest model under the same id, place and address, and a new SSH server with it.
+
+    ``host_key`` is the new pair (private, public). A row that waits for room goes on waiting."""
+    private, public = host_key
+    return row.but(
+        generation=row.generation + 1,
+        model_version=model_version,
+        stage=Stage.WAITING if row.host is None else Stage.CREATING,
+        wanted_power=WantedPower.RUNNING,
+        is_hard_stop=False,
+        restarts_done=row.restarts_wanted,
+        host_key_private=private,
+        host_key_public=public,
+        image_version=None,
+        booted_at=None,
+        failure=None,
+        extensions={},
+        changed_at=now,
+    )
+
+
+def reconfigured(row: Instance, now: float, *, model_version: int) -> Instance:
+    """On the newest model where its disk need not change: extensions with a new configuration run again."""
+    is_provisioned = row.stage in {Stage.READY, Stage.FAILED} and row.booted_at is not None
+    return row.but(
+        model_version=model_version,
+        stage=Stage.CONFIGURING if is_provisioned else row.stage,
+        failure=None if is_provisioned else row.failure,
+        changed_at=now,
+    )
+
+
+def given_up(row: Instance, now: float, *, cause: Cause, is_forced: bool = False) -> Instance:
+    """Wanted no more: the row stays until nothing of it is left. Repeating it changes nothing but force."""
+    if row.is_gone:
+        return row.but(is_force_delete=row.is_force_delete or is_forced)
+    return row.but(is_gone=True, gone_at=now, cause=cause, is_force_delete=is_forced, changed_at=now)
