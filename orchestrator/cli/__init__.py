@@ -1,0 +1,1 @@
+"""``vmss``: a thin client of the API. It knows the daemon by HTTP alone."""
