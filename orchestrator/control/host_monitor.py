@@ -7,12 +7,12 @@ look brings back, so facts carry a sequence number and an older look never overw
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 
-from orchestrator.errors import VmssError
+from orchestrator.errors import HostUnreachable, VmssError
 from orchestrator.hosts.port import Host
 from orchestrator.model.guest import (
     GuestSpec,
@@ -57,8 +57,15 @@ class _Fact:
 class HostMonitor:
     """Keeps one host's view. ``on_change`` is called on the event loop, soon after the fact."""
 
-    def __init__(self, host: Host, now: Callable[[], float], on_change: Callable[[Change], None]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        now: Callable[[], float],
+        on_change: Callable[[Change], None],
+        after_look: Callable[[HostMonitor], Awaitable[None]],
+    ) -> None:
         self.host = host
+        self._after_look = after_look
         self._now = now
         self._on_change = on_change
         self._facts: dict[str, _Fact] = {}
@@ -116,12 +123,15 @@ class HostMonitor:
         self.looks += 1
         try:
             await self.host.open()
-            view = await self.host.look()
-        except VmssError as error:
+            self._take(await self.host.look(), began)
+            await self._after_look(self)
+        except HostUnreachable as error:
             self._be_silent(error.message)
-            return False
-        self._take(view, began)
-        return True
+        except VmssError as error:
+            log.warning("host refused", host=self.name, why=error.message)
+            if self._view is None:
+                self._be_silent(error.message)
+        return self.is_up
 
     def _take(self, view: HostView, began: int) -> None:
         was_silent = self.silent_since is not None
@@ -150,7 +160,8 @@ class HostMonitor:
         if guest is not None or what != "seen":
             self._facts[uuid] = _Fact(guest, sequence)
         if before != guest:
-            owner = (guest or before).owner if (guest or before) else None
+            either = guest or before
+            owner = either.owner if either else None
             self._on_change(Change(self.name, what, owner, guest.power if guest else None))
 
     def _heard(self, event: HostEvent) -> None:

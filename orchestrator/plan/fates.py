@@ -98,7 +98,8 @@ def _live(wish: SetWish, row: Instance, seen: Seen, draft: Draft) -> None:
 
 
 def _configure(wish: SetWish, row: Instance, draft: Draft) -> None:
-    found = next_extension(row, wish.extensions)
+    wishes = wish.extensions_of(row)
+    found = next_extension(row, wishes)
     if found.run:
         reason = f"extension {found.run.name} has not run with configuration {found.run.sequence}"
         step = steps.RunExtension(row.instance_id, reason, found.run.name, found.run.sequence)
@@ -107,5 +108,5 @@ def _configure(wish: SetWish, row: Instance, draft: Draft) -> None:
         reason = f"extension {found.failed.name} failed: {found.failed.message}"
         draft.decisions.append(steps.FailInstance(row.instance_id, reason, "VMExtensionProvisioningError"))
     else:
-        reason = "all its extensions have run" if wish.extensions else "it has no extensions to run"
+        reason = "all its extensions have run" if wishes else "it has no extensions to run"
         draft.decisions.append(steps.Advance(row.instance_id, reason, Stage.READY))

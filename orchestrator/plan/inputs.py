@@ -34,7 +34,8 @@ class ExtensionWish:
 
 @dataclass(frozen=True, slots=True)
 class SetWish:
-    """What is wanted of one scale set, in the words of the plan."""
+    """What is wanted of one scale set, in the words of the plan. ``extensions`` is by model version: an
+    instance keeps those of the model it was made from until it is upgraded."""
 
     uid: str
     name: str
@@ -51,8 +52,12 @@ class SetWish:
     is_repair_suspended: bool = False
     has_agent: bool = True
     has_health_source: bool = False
-    extensions: tuple[ExtensionWish, ...] = ()
+    extensions: Mapping[int, tuple[ExtensionWish, ...]] = field(default_factory=dict)
     is_deleting: bool = False
+
+    def extensions_of(self, row: Instance) -> tuple[ExtensionWish, ...]:
+        """The extensions of the model that this instance is on."""
+        return self.extensions.get(row.model_version, ())
 
 
 class Sight(StrEnum):

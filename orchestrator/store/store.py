@@ -52,6 +52,7 @@ class Store:
         self._seal = seal
         self._on_commit = on_commit
         self._installation: str | None = None
+        self._instances: dict[str | None, list[Instance]] = {}
 
     def close(self) -> None:
         self._engine.dispose()
@@ -64,6 +65,7 @@ class Store:
             if self._on_commit:
                 self._on_commit("before")
             transaction.commit()
+            self._instances.clear()
         if self._on_commit:
             self._on_commit("after")
 
@@ -131,7 +133,15 @@ class Store:
     # Instances
 
     def instances(self, set_uid: str | None = None) -> list[Instance]:
-        """Rows of one set, or of all, by id. Their private host keys stay sealed: see ``host_key``."""
+        """Rows of one set, or of all, by id. Their private host keys stay sealed: see ``host_key``.
+
+        Kept in memory until the next write: this process is the only one that writes (one daemon holds the
+        lock of its state directory)."""
+        if set_uid not in self._instances:
+            self._instances[set_uid] = self._read_instances(set_uid)
+        return list(self._instances[set_uid])
+
+    def _read_instances(self, set_uid: str | None) -> list[Instance]:
         query = select(tables.instances).order_by(tables.instances.c.set_uid, tables.instances.c.instance_id)
         if set_uid is not None:
             query = query.where(tables.instances.c.set_uid == set_uid)

@@ -1,0 +1,271 @@
+"""The loop of one scale set: observe, plan, act, for as long as the set exists.
+
+Level-triggered: a wake-up only says "look again", and many coalesce into one look. What a pass decides is
+committed before anything is touched; what it starts runs beside the loop, one action per instance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from orchestrator.control.act import Actor, still_makes_sense
+from orchestrator.control.decide import Decider
+from orchestrator.control.fleet import Fleet
+from orchestrator.control.health_watch import HealthWatch, Target
+from orchestrator.control.wishes import Wishes
+from orchestrator.errors import VmssError
+from orchestrator.model.guest import Power
+from orchestrator.model.health import Health
+from orchestrator.model.instance import Instance, Stage
+from orchestrator.model.scale_set import Event, EventPhase, OperationStatus, ScaleSet
+from orchestrator.plan.inputs import Rules, Seen, SetWish, Sight, World
+from orchestrator.plan.operations import judge_operation
+from orchestrator.plan.planner import plan_set
+from orchestrator.plan.steps import Plan, Step
+from orchestrator.store import Store
+
+log = structlog.get_logger()
+
+SLOW_LOOK_S = 30.0
+RETRY_MIN_S = 1.0
+RETRY_MAX_S = 60.0
+DECIDING_PASSES_MAX = 50  # a plan that still decides after so many passes would decide for ever
+
+
+@dataclass(slots=True)
+class _Running:
+    step: Step
+    row: Instance
+    task: asyncio.Task[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every set's loop shares."""
+
+    store: Store
+    fleet: Fleet
+    wishes: Wishes
+    decider: Decider
+    actor: Actor
+    health: HealthWatch
+    rules: Rules
+    now: Callable[[], float]
+
+
+class SetLoop:
+    """One scale set's task. ``last_plan`` is what ``vmss plan`` shows beside a fresh one."""
+
+    def __init__(self, uid: str, parts: Parts) -> None:
+        self.uid = uid
+        self._parts = parts
+        self._wake = asyncio.Event()
+        self._running: dict[int, _Running] = {}
+        self._retries: dict[int, tuple[int, float]] = {}
+        self._notes: frozenset[str] = frozenset()
+        self.passes = 0
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until the set is deleted and nothing of it is left."""
+        pause = 0.0
+        while True:
+            try:
+                await asyncio.wait_for(self._wake.wait(), max(0.0, pause))
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                plan = self.look()
+            except VmssError as error:
+                log.error("pass failed", set=self.uid, code=error.code, why=error.message)
+                pause = RETRY_MAX_S / 6
+                continue
+            if plan is None:
+                return
+            pause = self._pause(plan)
+
+    def _pause(self, plan: Plan) -> float:
+        if plan.look_again_at is None:
+            return SLOW_LOOK_S
+        return min(SLOW_LOOK_S, max(0.01, plan.look_again_at - self._parts.now()))
+
+    def cancel(self) -> None:
+        for running in self._running.values():
+            running.task.cancel()
+
+    # Observe
+
+    def world(self, record: ScaleSet) -> tuple[SetWish, World]:
+        """All that one pass looks at, as values."""
+        rows = tuple(self._parts.store.instances(self.uid))
+        wish = self._parts.wishes.wish(record, list(rows))
+        seen = {row.instance_id: self._see(row) for row in rows}
+        return wish, World(rows, seen, self._parts.fleet.facts(), self._parts.now(), self._parts.rules)
+
+    def _see(self, row: Instance) -> Seen:
+        retry_at = self._retries.get(row.instance_id, (0, 0.0))[1]
+        track = self._parts.health.track(self.uid, row.instance_id)
+        health = None
+        if track is not None:
+            health = Health.INITIALIZING if track.last_probe_at is None else track.health
+        is_busy = row.instance_id in self._running
+        return Seen(self._sight(row), health, track.changed_at if track else 0.0, is_busy, retry_at)
+
+    def _sight(self, row: Instance) -> Sight:
+        monitor = self._parts.fleet.find(row.host)
+        if monitor is None:
+            return Sight.ABSENT if row.host is None else Sight.UNKNOWN
+        if not monitor.is_up:
+            return Sight.UNKNOWN
+        power = monitor.power_of(self._parts.actor.owner(row))
+        if power is None:
+            return Sight.ABSENT
+        return Sight.RUNNING if power in {Power.RUNNING, Power.PAUSED} else Sight.DEAD
+
+    # One pass
+
+    def look(self) -> Plan | None:
+        """Observe, plan and begin to act. ``None`` when the set is gone for good."""
+        for _ in range(DECIDING_PASSES_MAX):
+            self.passes += 1
+            record = self._parts.store.scale_set(self.uid)
+            if record is None:
+                return None
+            self._break_off(record)
+            wish, world = self.world(record)
+            plan = plan_set(wish, world)
+            if not plan.decisions:
+                self._begin(record, world, plan)
+                self._note(record, plan)
+                self._watch_health(record, world)
+                self._judge(wish, world)
+                return self._end_of(record, world, plan)
+            self._parts.decider.commit(record, world, plan.decisions)
+        raise VmssError(f"Set {self.uid} goes on deciding without end.", code="Livelock")
+
+    def _break_off(self, record: ScaleSet) -> None:
+        """Stop waiting for guests that are gone or wanted no more."""
+        rows = {row.instance_id: row for row in self._parts.store.instances(self.uid)}
+        for instance_id, running in list(self._running.items()):
+            monitor = self._parts.fleet.find(running.row.host)
+            power = monitor.power_of(self._parts.actor.owner(running.row)) if monitor and monitor.is_up else None
+            if not still_makes_sense(running.step, rows.get(instance_id), power):
+                running.task.cancel()
+                del self._running[instance_id]
+
+    def _begin(self, record: ScaleSet, world: World, plan: Plan) -> None:
+        """Mark every action in the store, then start them all."""
+        if not plan.actions:
+            return
+        rows = {row.instance_id: row for row in world.rows}
+        with self._parts.store.write() as tx:
+            tx.add_events(self._before(record, step, rows[step.instance_id]) for step in plan.actions)
+        for step in plan.actions:
+            row = rows[step.instance_id]
+            task = asyncio.create_task(self._parts.actor.do(step, row), name=f"{step.kind} {record.name}")
+            self._running[step.instance_id] = _Running(step, row, task)
+            task.add_done_callback(lambda task, number=step.instance_id: self._ended(number, task))
+
+    def _before(self, record: ScaleSet, step: Step, row: Instance) -> Event:
+        now = self._parts.now()
+        return Event(
+            now, step.kind, EventPhase.BEFORE, step.reason, self.uid, record.name, step.instance_id, row.host
+        )
+
+    def _ended(self, instance_id: int, task: asyncio.Task[None]) -> None:
+        running = self._running.get(instance_id)
+        if running is None or running.task is not task:
+            return  # broken off
+        del self._running[instance_id]
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            self._retries.pop(instance_id, None)
+        else:
+            self._retry_later(running, error)
+        self.wake()
+
+    def _retry_later(self, running: _Running, error: BaseException) -> None:
+        if not isinstance(error, Exception):
+            raise error
+        tries = self._retries.get(running.row.instance_id, (0, 0.0))[0] + 1
+        pause = min(RETRY_MAX_S, RETRY_MIN_S * 2 ** (tries - 1))
+        self._retries[running.row.instance_id] = (tries, self._parts.now() + pause)
+        message = error.message if isinstance(error, VmssError) else repr(error)
+        if not isinstance(error, VmssError):
+            log.exception("action broke", step=running.step.kind, set=self.uid, exc_info=error)
+        row, kind = running.row, running.step.kind
+        record = self._parts.store.scale_set(self.uid)
+        text = f"{kind} failed and is tried again in {pause:g} s: {message}"
+        event = Event(
+            self._parts.now(),
+            kind,
+            EventPhase.AFTER,
+            text,
+            self.uid,
+            record.name if record else None,
+            row.instance_id,
+            row.host,
+            f"failed: {message}",
+        )
+        with self._parts.store.write() as tx:
+            tx.add_events([event])
+
+    def _note(self, record: ScaleSet, plan: Plan) -> None:
+        """Why something is not done is told once, when it begins to be so."""
+        new = [note for note in plan.notes if _gist(note) not in self._notes]
+        self._notes = frozenset(_gist(note) for note in plan.notes)
+        if new:
+            now = self._parts.now()
+            events = [Event(now, "note", EventPhase.NOTE, note, self.uid, record.name) for note in new]
+            with self._parts.store.write() as tx:
+                tx.add_events(events)
+
+    def _watch_health(self, record: ScaleSet, world: World) -> None:
+        targets: dict[int, Target] = {}
+        for row in world.rows:
+            if row.is_gone or row.stage is not Stage.READY or world.of(row).sight is not Sight.RUNNING:
+                continue
+            health = self._parts.wishes.health(self._parts.wishes.made_from(row)[1])
+            if health:
+                settings, source = health
+                since = row.booted_at or row.created_at
+                targets[row.instance_id] = Target(self._parts.actor.address(row), settings, source, since)
+        self._parts.health.watch(self.uid, targets)
+
+    def _judge(self, wish: SetWish | None, world: World) -> None:
+        """End the operations that have reached what they were asked for."""
+        ended = []
+        for operation in self._parts.store.operations(self.uid, in_progress=True):
+            verdict = judge_operation(operation, wish, world)
+            if verdict.status is not OperationStatus.IN_PROGRESS:
+                ended.append(
+                    operation.but(status=verdict.status, failure=verdict.failure, ended_at=self._parts.now())
+                )
+        if ended:
+            with self._parts.store.write() as tx:
+                for operation in ended:
+                    tx.put_operation(operation)
+
+    def _end_of(self, record: ScaleSet, world: World, plan: Plan) -> Plan | None:
+        """Drop a deleted set when its last row is gone."""
+        if not record.is_deleting or world.rows or self._running:
+            return plan
+        reason = "nothing of it is left"
+        event = Event(self._parts.now(), "delete_set", EventPhase.AFTER, reason, self.uid, record.name)
+        with self._parts.store.write() as tx:
+            tx.drop_scale_set(self.uid)
+            tx.add_events([event])
+        self._judge(None, world)
+        return None
+
+
+def _gist(note: str) -> str:
+    """A note without its numbers of seconds, so that a countdown is one note."""
+    return "".join(letter for letter in note if not letter.isdigit())

@@ -1,0 +1,124 @@
+"""From the stored resource to the wish of the plan. Parsed models are kept by set and version."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from orchestrator.errors import NotFound
+from orchestrator.guest.port import ScriptRequest
+from orchestrator.model.arm.extensions import Extension
+from orchestrator.model.arm.scale_set import HealthSource, ScaleSetResource, parse_scale_set
+from orchestrator.model.arm.write_only import join_secrets
+from orchestrator.model.custom_script import parse_custom_script
+from orchestrator.model.health import ProbeSettings
+from orchestrator.model.health_extension import parse_health_extension
+from orchestrator.model.instance import Instance
+from orchestrator.model.scale_set import ScaleSet
+from orchestrator.model.sizes import SizeCatalogue
+from orchestrator.plan.inputs import ExtensionWish, RepairWish, SetWish
+from orchestrator.store import Store
+
+
+class Wishes:
+    """Reads what is wanted of a set, and what one instance was made from."""
+
+    def __init__(self, store: Store, sizes: SizeCatalogue) -> None:
+        self._store = store
+        self._sizes = sizes
+        self._resource = lru_cache(maxsize=512)(self._parse)
+        self._profile = lru_cache(maxsize=512)(self._read_profile)
+        self._known: dict[tuple[str, int], ScaleSet] = {}
+
+    def _parse(self, uid: str, version: int) -> ScaleSetResource:
+        record = self._known.pop((uid, version))
+        return parse_scale_set(join_secrets(record.model, record.secrets), name=record.name)
+
+    def resource(self, record: ScaleSet) -> ScaleSetResource:
+        self._known[record.uid, record.version] = record
+        try:
+            return self._resource(record.uid, record.version)
+        finally:
+            self._known.pop((record.uid, record.version), None)
+
+    def _read_profile(self, uid: str, model_version: int) -> tuple[ScaleSet, ScaleSetResource]:
+        record = self._store.profile(uid, model_version)
+        if record is None:
+            raise NotFound(f"Model {model_version} of scale set {uid} is not kept.")
+        return record, parse_scale_set(join_secrets(record.model, record.secrets), name=record.name)
+
+    def made_from(self, row: Instance) -> tuple[ScaleSet, ScaleSetResource]:
+        """The set and its model as they were in the version this instance is on."""
+        return self._profile(row.set_uid, row.model_version)
+
+    def wish(self, record: ScaleSet, rows: list[Instance]) -> SetWish:
+        """The whole wish; rows tell which older models still matter."""
+        resource = self.resource(record)
+        properties = resource.properties
+        size = self._sizes.get(resource.sku.name)
+        repair = properties.automatic_repairs_policy
+        is_repairing = repair is not None and repair.enabled
+        return SetWish(
+            uid=record.uid,
+            name=record.name,
+            capacity=record.capacity,
+            next_instance_id=record.next_instance_id,
+            model_version=record.model_version,
+            vcpus=size.vcpus,
+            memory_mib=size.memory_mib,
+            zones=resource.zones,
+            fault_domain_count=properties.platform_fault_domain_count,
+            scale_in_rule=properties.scale_in_policy.rule.value,
+            is_unhealthy_first=properties.scale_in_policy.prioritize_unhealthy_vms,
+            repair=RepairWish(repair.repair_action.value, repair.grace_period.total_seconds())
+            if repair is not None and is_repairing
+            else None,
+            is_repair_suspended=record.is_repair_suspended,
+            has_agent=resource.profile.os_profile.linux_configuration.provision_vm_agent,
+            has_health_source=self.health(resource) is not None,
+            extensions={version: self._extensions(record.uid, version) for version in _versions(record, rows)},
+            is_deleting=record.is_deleting,
+        )
+
+    def _extensions(self, uid: str, version: int) -> tuple[ExtensionWish, ...]:
+        record, resource = self._profile(uid, version)
+        return tuple(
+            ExtensionWish(
+                each.name,
+                record.extension_sequences.get(each.name, 0),
+                each.properties.provision_after_extensions,
+                each.properties.suppress_failures,
+            )
+            for each in resource.profile.extension_profile.extensions
+            if each.is_custom_script
+        )
+
+    def health(self, resource: ScaleSetResource) -> tuple[ProbeSettings, HealthSource] | None:
+        """The one health source of a model: the extension asks inside, the external probe outside."""
+        if resource.properties.external_health_probe:
+            return resource.properties.external_health_probe.settings(), "outside"
+        for each in resource.profile.extension_profile.extensions:
+            if each.is_application_health:
+                values = each.properties
+                settings = parse_health_extension(
+                    values.settings, values.protected_settings, values.type_handler_version, each.name
+                )
+                return settings, "inside"
+        return None
+
+    def script(self, row: Instance, name: str, sequence: int) -> tuple[Extension, ScriptRequest]:
+        """What the CustomScript extension of that name asks to be run on this instance."""
+        _, resource = self.made_from(row)
+        extension = resource.profile.extension_profile.find(name)
+        if extension is None:
+            raise NotFound(f"Extension {name} is not in the model.", target=name)
+        values = extension.properties
+        parsed = parse_custom_script(
+            values.settings, values.protected_settings, values.type_handler_version, extension.name
+        )
+        budget = resource.profile.extension_profile.extensions_time_budget.total_seconds()
+        request = ScriptRequest(name, sequence, parsed.file_uris, parsed.command, parsed.script, timeout_s=budget)
+        return extension, request
+
+
+def _versions(record: ScaleSet, rows: list[Instance]) -> set[int]:
+    return {record.model_version} | {row.model_version for row in rows}
