@@ -5,7 +5,7 @@ Adapters: ``guest.ssh`` (paramiko) and ``hosts.simulated`` (the same facts, on v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from orchestrator.model.health import ProbeResult, ProbeSettings
@@ -27,20 +27,24 @@ class ScriptRequest:
     """One run of the CustomScript extension (reference 4.9). ``sequence`` is its configuration number.
 
     Exactly one of ``command`` and ``script`` is set. Secrets travel on the SSH channel's standard input
-    only: never in an argument, an environment variable or a file that outlives the run.
+    only: never in an argument, an environment variable or a file that outlives the run; nor are they shown by
+    ``repr``. ``timeout_s`` bounds fetching and running together. Windows line ends of ``script`` and of
+    fetched scripts are mended unless ``skip_dos2unix``.
     """
 
     name: str
     sequence: int
-    file_uris: tuple[str, ...] = ()
-    command: str | None = None
-    script: bytes | None = None
+    file_uris: tuple[str, ...] = field(default=(), repr=False)
+    command: str | None = field(default=None, repr=False)
+    script: bytes | None = field(default=None, repr=False)
     timeout_s: float = 5400.0
+    skip_dos2unix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptResult:
-    """``exit_code`` is ``None`` when it was stopped at its time limit. Tails are the last 4 KiB each."""
+    """``exit_code`` is ``None`` when the command gave none: it was stopped at its time limit, a file could not
+    be fetched, or the guest restarted while it ran; ``message`` says which. Tails are the last 4 KiB each."""
 
     exit_code: int | None
     stdout_tail: str

@@ -27,6 +27,14 @@ class ProbeSettings:
     is_rich: bool = False
     timeout_s: float = 30.0
 
+    @property
+    def state_without_answer(self) -> Health:
+        """What silence, a refusal or an unusable answer says of a guest.
+
+        Binary knows no third state, so a guest that cannot be reached is unhealthy. In rich states http and
+        https that say nothing leave it unknown; a tcp port that does not open is an answer: unhealthy."""
+        return Health.UNKNOWN if self.is_rich and self.protocol != "tcp" else Health.UNHEALTHY
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
