@@ -100,9 +100,8 @@ class Actor:
     def _event(self, row: Instance, kind: str, outcome: str) -> Event:
         record = self._store.scale_set(row.set_uid)
         name = record.name if record else None
-        text = f"{kind} {outcome}"
         return Event(
-            self._now(), kind, EventPhase.AFTER, text, row.set_uid, name, row.instance_id, row.host, outcome
+            self._now(), kind, EventPhase.AFTER, outcome, row.set_uid, name, row.instance_id, row.host, outcome
         )
 
     def _fail(self, row: Instance, error: VmssError) -> None:
@@ -111,11 +110,13 @@ class Actor:
         self._update(row, "fail", outcome, stage=Stage.FAILED, failure=failure, changed_at=self._now())
 
     async def _give_back(self, row: Instance, error: InsufficientCapacity) -> None:
-        """The host had no room after all: leave nothing there, and look for another place."""
+        """The host had no room after all. What never ran leaves nothing there and looks for another place;
+        what has a disk keeps it, and is tried again."""
         monitor = self._monitor(row)
-        await monitor.host.remove(self.owner(row))
         failure = Failure(error.code, error.message, self._now())
-        if row.generation == 1 and not row.extensions:
+        if row.booted_at is None:
+            await monitor.host.remove(self.owner(row))
+        if row.booted_at is None and row.generation == 1:
             outcome = f"no room: {error.message}"
             self._update(row, "create", outcome, host=None, stage=Stage.WAITING, failure=failure)
         monitor.look_now()
@@ -130,7 +131,12 @@ class Actor:
         record, resource = self._wishes.made_from(row)
         if row.image_version is None:
             row = row.but(image_version=self._maker.image_version(resource))
-            self._update(row, "image", f"is {row.image_version}", image_version=row.image_version)
+            self._update(
+                row,
+                "image",
+                f"its disk stands on image version {row.image_version}",
+                image_version=row.image_version,
+            )
         spec = await self._maker.make(record, resource, row, monitor.host.config.network)
         async with self._fleet.limit(monitor.name):
             for owner in self._earlier(row, monitor):
@@ -238,14 +244,14 @@ class Actor:
             "running",
             self._now(),
         )
-        self._put_extension(row, begun)
+        self._put_extension(row, begun, f"{name} begins with configuration {sequence}")
         result = await self._guests.run_script(self.address(row), request)
-        self._put_extension(row, _ended(begun, result, self._now()))
+        ended = _ended(begun, result, self._now())
+        self._put_extension(row, ended, f"{name} {ended.code}, exit code {result.exit_code}")
 
-    def _put_extension(self, row: Instance, state: ExtensionState) -> None:
+    def _put_extension(self, row: Instance, state: ExtensionState, outcome: str) -> None:
         current = self._store.instance(row.set_uid, row.instance_id) or row
         extensions = {**current.extensions, state.name: state}
-        outcome = f"{state.name}: {state.code}"
         self._update(row, "extension", outcome, extensions=extensions, changed_at=self._now())
 
 

@@ -28,6 +28,8 @@ from orchestrator.store import Store
 
 log = structlog.get_logger()
 
+FIRST_LOOK_S = 5.0  # at the start, sets wait this long for the hosts to answer
+
 
 class Controller:
     """Runs everything that is stored. ``wake`` after a write; the rest follows by itself."""
@@ -59,6 +61,7 @@ class Controller:
         """Watch these hosts (configuration, is_draining) and go on with every set in the store."""
         for config, is_draining in hosts:
             self.fleet.add(config, is_draining=is_draining)
+        await self.fleet.first_look(FIRST_LOOK_S)
         self._tasks["health"] = asyncio.create_task(self.health.run(), name="health watch")
         for record in self.store.scale_sets():
             self.wake(record.uid)

@@ -10,6 +10,7 @@ from orchestrator.model.addresses import mac_of
 from orchestrator.model.guest import Owner
 from orchestrator.model.instance import Cause, Failure, Instance, Stage
 from orchestrator.model.scale_set import Event, EventPhase, ScaleSet
+from orchestrator.model.wishes import reimaged
 from orchestrator.plan import steps
 from orchestrator.plan.inputs import Sight, World
 from orchestrator.plan.steps import Step
@@ -46,7 +47,7 @@ class Decider:
             for step in decisions:
                 row = rows.get(step.instance_id)
                 if row is not None:
-                    self._apply(tx, step, row, world)
+                    self._apply(tx, record, step, row, world)
             tx.add_events(self._event(record, step) for step in decisions)
 
     def _event(self, record: ScaleSet, step: Step) -> Event:
@@ -92,7 +93,7 @@ class Decider:
             failure=failure,
         )
 
-    def _apply(self, tx: Transaction, step: Step, row: Instance, world: World) -> None:
+    def _apply(self, tx: Transaction, record: ScaleSet, step: Step, row: Instance, world: World) -> None:
         now = self._now()
         match step:
             case steps.PlaceInstance(host=host, zone=zone, fault_domain=domain):
@@ -110,28 +111,17 @@ class Decider:
                 failed = row.but(stage=Stage.FAILED, changed_at=now, failure=Failure(code, reason, now))
                 tx.put_instance(failed)
             case steps.RepairInPlace(is_reimage=True):
-                self._reimage(tx, row.but(repairs=row.repairs + 1, cause=Cause.REPAIR))
+                self._reimage(tx, record, row)
             case steps.RepairInPlace():
                 tx.put_instance(self._restarted(row, world))
 
-    def _reimage(self, tx: Transaction, row: Instance) -> None:
-        private, public = self._maker.new_host_key()
-        tx.put_instance_with_key(reimaged(row, self._now()).but(host_key_private=private, host_key_public=public))
+    def _reimage(self, tx: Transaction, record: ScaleSet, row: Instance) -> None:
+        key = self._maker.new_host_key()
+        fresh = reimaged(row, self._now(), model_version=record.model_version, host_key=key)
+        tx.put_instance_with_key(fresh.but(repairs=row.repairs + 1, cause=Cause.REPAIR))
 
     def _restarted(self, row: Instance, world: World) -> Instance:
         changed = row.but(repairs=row.repairs + 1, cause=Cause.REPAIR, changed_at=self._now())
         if world.of(row).sight is Sight.RUNNING:
             return changed.but(restarts_wanted=row.restarts_wanted + 1)
         return changed.but(stage=Stage.CREATING)
-
-
-def reimaged(row: Instance, now: float) -> Instance:
-    """The row of an instance that gets a new disk: the next generation, from the start."""
-    return row.but(
-        generation=row.generation + 1,
-        stage=Stage.CREATING,
-        changed_at=now,
-        image_version=None,
-        failure=None,
-        extensions={},
-    )

@@ -55,6 +55,14 @@ class Fleet:
         await asyncio.gather(task, return_exceptions=True)
         await self._monitors.pop(name).host.close()
 
+    async def first_look(self, timeout_s: float) -> None:
+        """Wait until every host has answered once, or for the timeout: silence is no reason to stand still."""
+        waits = [asyncio.ensure_future(monitor.was_seen.wait()) for monitor in self]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=timeout_s)
+            for wait in late:
+                wait.cancel()
+
     async def close(self) -> None:
         await asyncio.gather(*(self.remove(name) for name in list(self._monitors)))
 

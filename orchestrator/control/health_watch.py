@@ -6,6 +6,7 @@ One task and one queue for all sets: a thousand instances cost one timer, not a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import zlib
 from collections.abc import Callable
@@ -83,10 +84,9 @@ class HealthWatch:
                 if self._targets.get(key) is target:
                     self._begin(key, target)
             pause = self._queue[0][0] - now if self._queue else None
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     def _begin(self, key: Key, target: Target) -> None:
         probe = asyncio.create_task(self._probe(key, target))

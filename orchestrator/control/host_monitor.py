@@ -7,6 +7,7 @@ look brings back, so facts carry a sequence number and an older look never overw
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -72,6 +73,7 @@ class HostMonitor:
         self._view: HostView | None = None
         self._sequence = 0
         self._wake = asyncio.Event()
+        self.was_seen = asyncio.Event()
         self.silent_since: float | None = now()
         self.last_seen_at: float | None = None
         self.looks = 0
@@ -112,10 +114,9 @@ class HostMonitor:
             self._wake.clear()
             await self.look()
             pause = LOOK_EVERY_S if self.is_up else RETRY_EVERY_S
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     async def look(self) -> bool:
         """One full look. Returns whether the host answered."""
@@ -138,6 +139,7 @@ class HostMonitor:
         self._view = view
         self.silent_since = None
         self.last_seen_at = self._now()
+        self.was_seen.set()
         seen = {guest.uuid: guest for guest in view.guests}
         for uuid in set(self._facts) | set(seen):
             fact = self._facts.get(uuid)

@@ -7,8 +7,10 @@ committed before anything is touched; what it starts runs beside the loop, one a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -76,10 +78,9 @@ class SetLoop:
         """Until the set is deleted and nothing of it is left."""
         pause = 0.0
         while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), max(0.0, pause))
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 plan = self.look()
@@ -171,7 +172,7 @@ class SetLoop:
             row = rows[step.instance_id]
             task = asyncio.create_task(self._parts.actor.do(step, row), name=f"{step.kind} {record.name}")
             self._running[step.instance_id] = _Running(step, row, task)
-            task.add_done_callback(lambda task, number=step.instance_id: self._ended(number, task))
+            task.add_done_callback(partial(self._ended, step.instance_id))
 
     def _before(self, record: ScaleSet, step: Step, row: Instance) -> Event:
         now = self._parts.now()
@@ -232,7 +233,7 @@ class SetLoop:
         for row in world.rows:
             if row.is_gone or row.stage is not Stage.READY or world.of(row).sight is not Sight.RUNNING:
                 continue
-            health = self._parts.wishes.health(self._parts.wishes.made_from(row)[1])
+            health = self._parts.wishes.health(row)
             if health:
                 settings, source = health
                 since = row.booted_at or row.created_at

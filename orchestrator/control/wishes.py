@@ -7,11 +7,11 @@ from functools import lru_cache
 from orchestrator.errors import NotFound
 from orchestrator.guest.port import ScriptRequest
 from orchestrator.model.arm.extensions import Extension
+from orchestrator.model.arm.rules import health_source
 from orchestrator.model.arm.scale_set import HealthSource, ScaleSetResource, parse_scale_set
 from orchestrator.model.arm.write_only import join_secrets
 from orchestrator.model.custom_script import parse_custom_script
 from orchestrator.model.health import ProbeSettings
-from orchestrator.model.health_extension import parse_health_extension
 from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
@@ -28,6 +28,7 @@ class Wishes:
         self._resource = lru_cache(maxsize=512)(self._parse)
         self._profile = lru_cache(maxsize=512)(self._read_profile)
         self._known: dict[tuple[str, int], ScaleSet] = {}
+        self._sources: dict[tuple[str, int], tuple[ProbeSettings, HealthSource] | None] = {}
 
     def _parse(self, uid: str, version: int) -> ScaleSetResource:
         record = self._known.pop((uid, version))
@@ -74,7 +75,7 @@ class Wishes:
             else None,
             is_repair_suspended=record.is_repair_suspended,
             has_agent=resource.profile.os_profile.linux_configuration.provision_vm_agent,
-            has_health_source=self.health(resource) is not None,
+            has_health_source=health_source(resource) is not None,
             extensions={version: self._extensions(record.uid, version) for version in _versions(record, rows)},
             is_deleting=record.is_deleting,
         )
@@ -92,18 +93,12 @@ class Wishes:
             if each.is_custom_script
         )
 
-    def health(self, resource: ScaleSetResource) -> tuple[ProbeSettings, HealthSource] | None:
-        """The one health source of a model: the extension asks inside, the external probe outside."""
-        if resource.properties.external_health_probe:
-            return resource.properties.external_health_probe.settings(), "outside"
-        for each in resource.profile.extension_profile.extensions:
-            if each.is_application_health:
-                values = each.properties
-                settings = parse_health_extension(
-                    values.settings, values.protected_settings, values.type_handler_version, each.name
-                )
-                return settings, "inside"
-        return None
+    def health(self, row: Instance) -> tuple[ProbeSettings, HealthSource] | None:
+        """The one health source of the model this instance is on."""
+        key = (row.set_uid, row.model_version)
+        if key not in self._sources:
+            self._sources[key] = health_source(self.made_from(row)[1])
+        return self._sources[key]
 
     def script(self, row: Instance, name: str, sequence: int) -> tuple[Extension, ScriptRequest]:
         """What the CustomScript extension of that name asks to be run on this instance."""

@@ -9,10 +9,11 @@ from orchestrator.model.instance import Cause, Instance, Stage, WantedPower
 
 
 def started(row: Instance, now: float) -> Instance:
-    """Power on. A row that runs anyway stays as it is."""
+    """Power on: its host is asked again to make it run, on the disk it has. What runs anyway stays as it is."""
     if row.wanted_power is WantedPower.RUNNING:
         return row
-    return row.but(wanted_power=WantedPower.RUNNING, is_hard_stop=False, changed_at=now)
+    stage = Stage.WAITING if row.host is None else Stage.CREATING
+    return row.but(wanted_power=WantedPower.RUNNING, is_hard_stop=False, stage=stage, changed_at=now)
 
 
 def powered_off(row: Instance, now: float, *, is_hard: bool) -> Instance:

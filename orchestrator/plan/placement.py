@@ -48,6 +48,14 @@ class Placer:
             if host and row.wanted_power is not WantedPower.DEALLOCATED:
                 self._take(host)
 
+    def uncount(self, row: Instance) -> None:
+        """One that is about to leave makes its fault domain emptier."""
+        host = self.hosts.get(row.host or "")
+        if host:
+            self._zones[host.zone] -= 1
+            self._domains[host.zone, self.fault_domain(host)] -= 1
+            self._guests[host.name] -= 1
+
     def _take(self, host: HostFacts) -> None:
         self._zones[host.zone] += 1
         self._domains[host.zone, self.fault_domain(host)] += 1

@@ -122,6 +122,7 @@ def _replacement(
     wish: SetWish, placer: Placer, draft: Draft, repair: Repair, cause: Cause = Cause.REPAIR
 ) -> Sequence[Step]:
     old = repair.row.instance_id
+    placer.uncount(repair.row)
     new = _next_id(wish, draft)
     gone = steps.GiveUpInstance(old, f"{repair.reason}; it is replaced by {new}", cause)
     return gone, _added(new, placer.place(), cause, f"replaces {old}", repair.repairs)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.pool import StaticPool
 
 from orchestrator.errors import NotFound
@@ -52,6 +52,7 @@ class Store:
         self._seal = seal
         self._on_commit = on_commit
         self._installation: str | None = None
+        self._open: Connection | None = None
         self._instances: dict[str | None, list[Instance]] = {}
 
     def close(self) -> None:
@@ -61,16 +62,23 @@ class Store:
     def write(self) -> Iterator[Transaction]:
         """One transaction: all of it is kept, or nothing."""
         with self._engine.connect() as connection, connection.begin() as transaction:
-            yield Transaction(connection, self._seal)
-            if self._on_commit:
-                self._on_commit("before")
-            transaction.commit()
-            self._instances.clear()
+            self._open, self._instances = connection, {}
+            try:
+                yield Transaction(connection, self._seal)
+                if self._on_commit:
+                    self._on_commit("before")
+                transaction.commit()
+            finally:
+                self._open, self._instances = None, {}
         if self._on_commit:
             self._on_commit("after")
 
     @contextmanager
     def _read(self) -> Iterator[Any]:
+        """Inside a transaction, its own connection: what it wrote is seen."""
+        if self._open is not None:
+            yield self._open
+            return
         with self._engine.connect() as connection:
             yield connection
 
@@ -137,6 +145,8 @@ class Store:
 
         Kept in memory until the next write: this process is the only one that writes (one daemon holds the
         lock of its state directory)."""
+        if self._open is not None:
+            return self._read_instances(set_uid)
         if set_uid not in self._instances:
             self._instances[set_uid] = self._read_instances(set_uid)
         return list(self._instances[set_uid])
