@@ -21,12 +21,8 @@ _EXTENSIONS = "properties.virtualMachineProfile.extensionProfile.extensions"
 
 def check_together(resource: ScaleSetResource) -> list[ErrorDetail]:
     """What is wrong although each part is right in itself."""
-    return [
-        *_check_capacity(resource),
-        *_check_agent(resource),
-        *_check_health_sources(resource),
-        *_check_settings(resource),
-    ]
+    checks = (_check_capacity, _check_agent, _check_health_sources, _check_settings)
+    return [problem for check in checks for problem in check(resource)]
 
 
 def health_source(resource: ScaleSetResource) -> tuple[ProbeSettings, Literal["inside", "outside"]] | None:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Whole, bad_value
 
 _Word = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+_IMAGE_ID = re.compile(
+    r"^/providers/Vmss\.Local/images/(?P<name>[a-z0-9][a-z0-9._-]{0,79})"
+    r"(?:/versions/(?P<version>[0-9.]{1,40}|latest))?$",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def _check_id(value: str) -> str:
+    if not _IMAGE_ID.match(value):
+        raise bad_value("must be /providers/Vmss.Local/images/NAME or …/images/NAME/versions/VERSION")
+    return value
 
 
 class ImageReference(ArmModel):
@@ -20,7 +33,7 @@ class ImageReference(ArmModel):
     offer: _Word | None = None
     sku: _Word | None = None
     version: _Word | None = None
-    id: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    id: Annotated[str, AfterValidator(_check_id)] | None = None
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> Self:
@@ -31,8 +44,12 @@ class ImageReference(ArmModel):
             raise bad_value("must have either an id or publisher, offer and sku")
         return self
 
-    def to_json(self) -> dict[str, str]:
-        return self.model_dump(mode="json", exclude_none=True)
+    @property
+    def catalogue_name(self) -> str:
+        """As the catalogue is asked: ``publisher:offer:sku:version``, or ``name:version`` for an id."""
+        if self.id and (found := _IMAGE_ID.match(self.id)):
+            return f"{found['name']}:{found['version'] or 'latest'}"
+        return f"{self.publisher}:{self.offer}:{self.sku}:{self.version or 'latest'}"
 
 
 class CreateOption(ArmEnum):

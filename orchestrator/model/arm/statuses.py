@@ -1,0 +1,108 @@
+"""``InstanceViewStatus``: codes and words of state as Azure writes them (reference 2)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from orchestrator.model.health import Health
+from orchestrator.model.instance import ExtensionState, Instance, Stage
+
+Json = dict[str, Any]
+Status = dict[str, Any]
+
+
+class PowerState(StrEnum):
+    """The second part of ``PowerState/…``."""
+
+    CREATING = "creating"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    DEALLOCATING = "deallocating"
+    DEALLOCATED = "deallocated"
+    UNKNOWN = "unknown"
+
+
+_HEALTH_WORDS = {
+    Health.HEALTHY: ("Info", "The VM reports that it is healthy"),
+    Health.UNHEALTHY: ("Error", "The VM reports that it is unhealthy, or cannot be reached"),
+    Health.INITIALIZING: ("Info", "The VM is not yet done with its first probes"),
+    Health.UNKNOWN: ("Warning", "The VM's health is not known"),
+}
+
+
+def time_text(at: float) -> str:
+    """Epoch seconds as ISO 8601 with microseconds, in UTC."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def status(code: str, words: str, at: float | None = None, *, level: str = "Info", message: str = "") -> Status:
+    """One status. Members without a value are left out."""
+    made: Status = {"code": code, "level": level, "displayStatus": words}
+    if message:
+        made["message"] = message
+    if at is not None:
+        made["time"] = time_text(at)
+    return made
+
+
+def provisioning_state(row: Instance) -> str:
+    """``Creating``, ``Updating``, ``Succeeded``, ``Failed`` or ``Deleting``."""
+    if row.is_gone:
+        return "Deleting"
+    match row.stage:
+        case Stage.READY:
+            return "Succeeded"
+        case Stage.FAILED | Stage.WAITING:
+            return "Failed"
+    return "Creating" if row.generation == 1 else "Updating"
+
+
+def provisioning_status(row: Instance) -> Status:
+    """The first of an instance's statuses, with the reason where it failed."""
+    state = provisioning_state(row)
+    code = f"ProvisioningState/{state.lower()}"
+    if row.is_lost:
+        words = f"Host {row.host} was silent past its lease; what is left of it is removed when the host returns"
+        return status(code, "Deleting", row.lost_at, level="Warning", message=words)
+    if state == "Failed":
+        failure = row.failure
+        code = f"{code}/{failure.code}" if failure else code
+        message, at = (failure.message, failure.at) if failure else ("", row.changed_at)
+        return status(code, "Provisioning failed", at, level="Error", message=message)
+    if state == "Succeeded":
+        return status(code, "Provisioning succeeded", row.changed_at)
+    if not row.is_gone and row.stage is Stage.BOOTING:
+        code += "/OSProvisioningInProgress"
+    elif not row.is_gone and row.stage is Stage.CONFIGURING:
+        code += "/OSProvisioningComplete"
+    return status(code, state, row.changed_at)
+
+
+def power_status(power: PowerState) -> Status:
+    return status(f"PowerState/{power}", f"VM {power}")
+
+
+def health_status(health: Health, since: float) -> Status:
+    level, words = _HEALTH_WORDS[health]
+    return status(f"HealthState/{health.value.lower()}", words, since or None, level=level)
+
+
+def extension_status(state: ExtensionState) -> Status:
+    """``ProvisioningState/succeeded``, ``…/transitioning`` or ``…/failed/<exit code>``."""
+    if state.code == "failed":
+        code = "ProvisioningState/failed" + ("" if state.exit_code is None else f"/{state.exit_code}")
+        return status(code, "Provisioning failed", state.at, level="Error", message=state.message)
+    words = "Provisioning succeeded" if state.code == "succeeded" else "Transitioning"
+    return status(f"ProvisioningState/{state.code}", words, state.at, message=state.message)
+
+
+def summary(statuses: Iterable[Mapping[str, Any]]) -> list[Json]:
+    """How often each code occurs, without the third segment that details some."""
+    codes = Counter("/".join(str(each["code"]).split("/")[:2]) for each in statuses)
+    return [{"code": code, "count": count} for code, count in sorted(codes.items())]

@@ -1,0 +1,142 @@
+"""How a scale set is shown: its resource, its instance view, its sizes (reference 1.1, 2, 3.1)."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from orchestrator.model.arm.instance_views import Look, instance_view, set_id_of
+from orchestrator.model.arm.names import EXTENSION_TYPE, SCALE_SET_TYPE
+from orchestrator.model.arm.scale_set import CAPACITY_MAX
+from orchestrator.model.arm.statuses import Json, status, summary, time_text
+from orchestrator.model.instance import Instance
+from orchestrator.model.scale_set import Operation, OperationKind, OperationStatus, ScaleSet
+from orchestrator.model.sizes import Size
+
+_WORDS = {"Succeeded": "Provisioning succeeded", "Failed": "Provisioning failed"}
+
+
+def set_provisioning_state(record: ScaleSet, operations: Sequence[Operation]) -> str:
+    """From the set's operations, oldest first: what the last write has come to."""
+    if record.is_deleting:
+        return "Deleting"
+    writes = [each for each in operations if each.kind is OperationKind.CREATE_OR_UPDATE]
+    if not writes:
+        return "Failed" if record.failure else "Succeeded"
+    match writes[-1].status:
+        case OperationStatus.IN_PROGRESS:
+            return "Creating" if writes[-1].started_at <= record.created_at else "Updating"
+        case OperationStatus.FAILED:
+            return "Failed"
+    return "Succeeded"
+
+
+def public_view(record: ScaleSet, provisioning_state: str) -> Json:
+    """The resource as GET gives it. ``record.model`` holds no write-only member, so none can be shown."""
+    model = copy.deepcopy(dict(record.model))
+    properties = model["properties"]
+    view: Json = {
+        "name": record.name,
+        "id": str(set_id_of(record)),
+        "type": SCALE_SET_TYPE,
+        "location": record.location,
+        "tags": model.get("tags", {}),
+        "sku": model["sku"],
+        "etag": record.etag,
+        "properties": {
+            **properties,
+            "provisioningState": provisioning_state,
+            "uniqueId": unique_id(record),
+            "timeCreated": time_text(record.created_at),
+        },
+    }
+    if model.get("zones"):
+        view["zones"] = model["zones"]
+    return view
+
+
+def unique_id(record: ScaleSet) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"vmss:{record.uid}"))
+
+
+def extension_resource(record: ScaleSet, extension: Mapping[str, Any], provisioning_state: str) -> Json:
+    """One extension of the model as a resource of its own."""
+    return {
+        "name": extension["name"],
+        "id": set_id_of(record).extension(extension["name"]),
+        "type": EXTENSION_TYPE,
+        "properties": {**extension["properties"], "provisioningState": provisioning_state},
+    }
+
+
+def scale_set_instance_view(
+    record: ScaleSet,
+    rows: Iterable[tuple[Mapping[str, Any], Instance, Look]],
+    provisioning_state: str,
+    changed_at: float,
+) -> Json:
+    """Counts over all instances, and the services that run. Each row comes with the model it is on."""
+    views = [instance_view(profile, row, look) for profile, row, look in rows]
+    statuses = [each for view in views for each in view["statuses"]]
+    statuses += [view["vmHealth"]["status"] for view in views if "vmHealth" in view]
+    by_extension: dict[str, list[Json]] = {}
+    for each in (extension for view in views for extension in view["extensions"]):
+        by_extension.setdefault(each["name"], []).extend(each["statuses"])
+    view: Json = {
+        "virtualMachine": {"statusesSummary": summary(statuses)},
+        "extensions": [
+            {"name": name, "statusesSummary": summary(found)} for name, found in sorted(by_extension.items())
+        ],
+        "statuses": [_set_status(record, provisioning_state, changed_at)],
+    }
+    if services := _services(record):
+        view["orchestrationServices"] = services
+    return view
+
+
+def _set_status(record: ScaleSet, provisioning_state: str, changed_at: float) -> Json:
+    words = _WORDS.get(provisioning_state, provisioning_state)
+    code = f"ProvisioningState/{provisioning_state.lower()}"
+    if provisioning_state == "Failed" and record.failure:
+        failure = record.failure
+        return status(f"{code}/{failure.code}", words, failure.at, level="Error", message=failure.message)
+    return status(code, words, changed_at)
+
+
+def _services(record: ScaleSet) -> list[Json]:
+    policy = record.model["properties"].get("automaticRepairsPolicy")
+    if not policy or not policy["enabled"]:
+        return []
+    state = "Suspended" if record.is_repair_suspended else "Running"
+    return [{"serviceName": "AutomaticRepairs", "serviceState": state}]
+
+
+def set_skus(sizes: Iterable[Size]) -> list[Json]:
+    """What GET SET/skus lists."""
+    return [
+        {
+            "resourceType": SCALE_SET_TYPE,
+            "sku": {"name": size.name, "tier": "Standard"},
+            "capacity": {
+                "minimum": 0,
+                "maximum": CAPACITY_MAX,
+                "defaultCapacity": 1,
+                "scaleType": "Automatic",
+            },
+        }
+        for size in sizes
+    ]
+
+
+def vm_size(size: Size) -> Json:
+    """One item of GET locations/{l}/vmSizes."""
+    return {
+        "name": size.name,
+        "numberOfCores": size.vcpus,
+        "memoryInMB": size.memory_mib,
+        "osDiskSizeInMB": (size.os_disk_gib or 0) * 1024,
+        "resourceDiskSizeInMB": 0,
+        "maxDataDiskCount": 0,
+    }
