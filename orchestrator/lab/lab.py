@@ -9,35 +9,23 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from orchestrator.errors import LabError
-from orchestrator.lab import config, definitions, host, network, processes, record, teardown
+from orchestrator.lab import buildup, config, healing, host, processes, record, status, teardown
 from orchestrator.lab.host import Say
-from orchestrator.lab.layout import (
-    CONTROLLER,
-    CONTROLLER_ADDRESS,
-    FABRIC_PREFIX_LENGTH,
-    LABS_FOLDER,
-    MAX_HOSTS,
-    NETNS_FOLDER,
-    HostLayout,
-    LabLayout,
-)
-from orchestrator.lab.record import LabRecord
-from orchestrator.lab.shell import PATH, check_environment
+from orchestrator.lab.layout import CONTROLLER, LABS_FOLDER, NETNS_FOLDER, HostLayout, LabLayout
+from orchestrator.lab.record import Fault, LabRecord
+from orchestrator.lab.shell import PATH, check_programs, check_root
+from orchestrator.lab.status import LabStatus
 
 _LOCK_TIMEOUT_S = 60.0
-_VCPUS_PER_CORE = 8  # guests of a test bench mostly wait
-_MEMORY_SHARE = 0.75  # of the machine's memory, for all hosts' guests together
 
 
 def _silent(_: str) -> None:
@@ -83,30 +71,31 @@ class Lab:
         ``None`` means: as it was, or the default for a new lab. ``say`` hears of each step before it is taken.
         Raises ``LabError``; then the same call may be repeated, or ``down`` called.
         """
-        check_environment()
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        check_programs()
+        if listen is not None:
+            buildup.check_listen(listen)
         with self.locked():
             wanted = self._wanted(hosts, zones, pool_gib)
+            buildup.refuse_strangers(self.layout)
             wanted = replace(
                 wanted,
                 images_dir=str(images_dir) if images_dir else wanted.images_dir,
                 listen=listen or wanted.listen,
             )
-            record.save(self.layout.record, wanted)
-            self._make_controller(say)
-            for number in range(1, wanted.hosts + 1):
-                self.make_host(number, say)
-            self._heal_all(say)
+            self.save(wanted)
+            buildup.make_controller(self.layout, say)
+            for each in self.hosts():
+                self._heal_host(each, say)
             record.write_atomically(self.config_path, config.as_yaml(self.layout, wanted))
 
     def down(self, say: Say = _silent) -> None:
         """Take away everything that is this lab's; a lab that is not there is fine. Needs no record."""
-        check_environment()
-        if not self.folder.exists():
-            teardown.take_down(self.layout, say)
-            return
         with self.locked():
             teardown.take_down(self.layout, say)
+
+    def status(self) -> LabStatus:
+        """What there is of the lab; one that was never brought up raises ``LabError``."""
+        return status.status_of(self.layout, self.load())
 
     def hosts(self) -> list[HostLayout]:
         """The hosts of a lab that was brought up; ``LabError`` when it was not."""
@@ -152,107 +141,76 @@ class Lab:
     def save(self, changed: LabRecord) -> None:
         record.save(self.layout.record, changed)
 
-    def make_host(self, number: int, say: Say) -> None:
-        """Bring one host up as far as it is not. The controller must be there."""
-        one = self.layout.host(number)
-        _ensure_namespace(one.namespace, self.folder, say)
-        network.add_bridge(one.namespace, network.HOST_BRIDGE)
-        network.add_wire(self.namespace, one.name, one.namespace)
-        host.prepare_files(one, self.load().pool_gib, say)
-        self._share_capabilities(one)
-        holder = host.start(one, say)
-        for daemon in host.DAEMONS:
-            processes.resume(processes.daemon_of(holder, daemon))
-        definitions.define(one, say)
-        if not _capabilities_of(one):
-            say(f"{one.name}: what QEMU can do")
-            definitions.learn_capabilities(one)
+    def heal(self, name: str | None = None, say: Say = _silent) -> list[Fault]:
+        """Undo all faults of a host, or of every host when ``None``, and bring it up where it is not.
+
+        Returns the faults that were in force. May be repeated.
+        """
+        check_programs()
+        hosts = self.hosts() if name is None else [self.host(name)]
+        with self.locked():
+            buildup.make_controller(self.layout, say)
+            return [fault for one in hosts for fault in self._heal_host(one, say)]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One command at a time may change a lab. The lock is the folder's own and ends with its process."""
+        check_root()
         descriptor = self._lock()
         try:
             yield
         finally:
             os.close(descriptor)
+            with suppress(OSError):
+                self.folder.rmdir()  # succeeds only when nothing came of it
+                self.layout.root.rmdir()
 
     def _lock(self) -> int:
-        deadline = time.monotonic() + _LOCK_TIMEOUT_S
-        while True:
+        found: list[int] = []
+
+        def is_mine() -> bool:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
-            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Another's ``down`` may have removed the folder while we waited.
-                if self.folder.exists() and os.fstat(descriptor).st_ino == self.folder.stat().st_ino:
-                    return descriptor
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    os.close(descriptor)
-                    raise LabError(f"another command has been at work on lab '{self.name}' for a minute") from None
-            os.close(descriptor)
-            time.sleep(0.05)
+            descriptor = _try_lock(self.folder)
+            if descriptor is not None:
+                found.append(descriptor)
+            return bool(found)
+
+        what = f"another command is at work on lab '{self.name}' and does not finish"
+        processes.wait_until(is_mine, _LOCK_TIMEOUT_S, what)
+        return found[0]
 
     def _wanted(self, hosts: int | None, zones: int | None, pool_gib: int | None) -> LabRecord:
         known = record.load(self.layout.record)
         if known is None:
-            self._refuse_strangers()
-            return _new_record(self.name, hosts or 3, zones or 1, pool_gib or 8)
+            return buildup.new_record(self.name, hosts, zones, pool_gib)
         asked = {"hosts": hosts, "zones": zones, "pool_gib": pool_gib}
         for what, value in asked.items():
-            if value is not None and value != getattr(known, what):
-                was = getattr(known, what)
+            was = getattr(known, what)
+            if value not in (None, was):
                 raise LabError(f"lab '{self.name}' is there with {what} {was}, not {value}: take it down first")
         return known
 
-    def _refuse_strangers(self) -> None:
-        taken = [
-            name
-            for name in network.names()
-            if name == self.namespace or self.layout.host_of_namespace(name) is not None
-        ]
-        for name in taken:
-            if not teardown.is_ours(name, self.folder):
-                shutil.rmtree(self.folder, ignore_errors=True)
-                raise LabError(f"the network namespace '{name}' is there and not this lab's: choose another name")
-
-    def _make_controller(self, say: Say) -> None:
-        _ensure_namespace(self.namespace, self.folder, say)
-        network.add_bridge(self.namespace, network.BRIDGE, CONTROLLER_ADDRESS, FABRIC_PREFIX_LENGTH)
-
-    def _share_capabilities(self, one: HostLayout) -> None:
-        """Take over what a sister's libvirt learned of QEMU: same machine, same programs."""
-        for number in range(1, one.number):
-            sister = self.layout.host(number)
-            for known in _capabilities_of(sister):
-                target = one.folder / "cache" / "qemu" / "capabilities" / known.name
-                if not target.exists():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(known, target)
-
-    def _heal_all(self, say: Say) -> None:
-        pass
+    def _heal_host(self, one: HostLayout, say: Say) -> list[Fault]:
+        known = self.load()
+        buildup.make_host(one, known.pool_gib, say)
+        healed = [fault for fault in known.faults if fault.host == one.name]
+        for fault in healed:
+            say(f"{one.name}: heal {fault.kind}")
+            healing.undo(one, fault)
+            self.save(self.load().without_fault(fault))
+        return healed
 
 
-def _capabilities_of(one: HostLayout) -> list[Path]:
-    return list((one.folder / "cache" / "qemu" / "capabilities").glob("*.xml"))
-
-
-def _ensure_namespace(name: str, folder: Path, say: Say) -> None:
-    if network.inode(name) is None:
-        say(f"network namespace {name}")
-        network.create(name)
-    network.mark(name, folder)
-
-
-def _new_record(name: str, hosts: int, zones: int, pool_gib: int) -> LabRecord:
-    if not 1 <= hosts <= MAX_HOSTS:
-        raise LabError(f"a lab has 1 to {MAX_HOSTS} hosts, not {hosts}")
-    if not 1 <= zones <= hosts:
-        raise LabError(f"{hosts} hosts can be spread over 1 to {hosts} zones, not {zones}")
-    if not 1 <= pool_gib <= 1024:
-        raise LabError(f"a pool holds 1 to 1024 GiB, not {pool_gib}")
-    memory_mib = int(psutil.virtual_memory().total * _MEMORY_SHARE) // 1024**2 // hosts
-    vcpus = (os.cpu_count() or 1) * _VCPUS_PER_CORE
-    return LabRecord(name, hosts, zones, pool_gib, memory_mib, vcpus)
+def _try_lock(folder: Path) -> int | None:
+    """Lock a folder and return the open descriptor that holds the lock, or ``None`` when another has it."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another's ``down`` may have removed the folder since we opened it.
+        if os.fstat(descriptor).st_ino == folder.stat().st_ino:
+            return descriptor
+    os.close(descriptor)
+    return None

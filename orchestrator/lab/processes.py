@@ -100,15 +100,19 @@ def resume(process: psutil.Process | None) -> None:
 
 
 def end(processes: Iterable[psutil.Process], timeout_s: float, *, is_gentle: bool = False) -> None:
-    """Kill processes and wait until they are gone; ``LabError`` names those that stay."""
+    """Kill processes and wait until they have ended; ``LabError`` names those that stay.
+
+    Gently: asked first, and killed when the time is up. A zombie has ended: it only waits to be reaped by a
+    parent that is not ours (some machines' pid 1 takes its time).
+    """
     living = list(processes)
     if is_gentle:
         _signal(living, signal.SIGTERM)
-        _, living = psutil.wait_procs(living, timeout=timeout_s)
-    _signal(living, signal.SIGKILL)
-    _, stubborn = psutil.wait_procs(living, timeout=timeout_s)
-    if stubborn:
-        raise LabError(f"these processes do not end: {', '.join(str(each.pid) for each in stubborn)}")
+        with suppress(LabError):
+            wait_until(lambda: not _living(living), timeout_s, "they did not end")
+    _signal(_living(living), signal.SIGKILL)
+    pids = ", ".join(str(each.pid) for each in living)
+    wait_until(lambda: not _living(living), timeout_s, f"not all of these processes ended: {pids}")
 
 
 def wait_until(is_so: Callable[[], bool], timeout_s: float, what: str) -> None:
@@ -118,6 +122,17 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float, what: str) -> None:
         if time.monotonic() > deadline:
             raise LabError(f"{what} within {timeout_s:g} s")
         time.sleep(_POLL_S)
+
+
+def _living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    return [each for each in processes if not _has_ended(each)]
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:

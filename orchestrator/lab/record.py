@@ -23,7 +23,6 @@ class Fault:
     detail: str
     since: float  # seconds since the epoch
     target: str | None = None
-    pid: int | None = None
 
     @property
     def key(self) -> tuple[str, str, str | None]:
@@ -59,6 +58,8 @@ def load(path: Path) -> LabRecord | None:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise LabError(f"the lab's record {path} may not be read: the lab needs root (try it with sudo)") from error
     try:
         return _parse(json.loads(text))
     except (ValueError, TypeError, KeyError) as error:

@@ -30,10 +30,14 @@ PROGRAMS: Mapping[str, str] = {
 }
 
 
-def check_environment(programs: Mapping[str, str] = PROGRAMS) -> None:
-    """Raise ``LabError`` unless we are root and every program is there."""
+def check_root() -> None:
+    """Raise ``LabError`` unless we are root."""
     if os.geteuid() != 0:
         raise LabError("the lab makes namespaces and mounts: it needs root (try it with sudo)")
+
+
+def check_programs(programs: Mapping[str, str] = PROGRAMS) -> None:
+    """Raise ``LabError`` that names the packages of programs which are not there."""
     missing = [program for program in programs if shutil.which(program, path=PATH) is None]
     if missing:
         packages = sorted({programs[program] for program in missing})

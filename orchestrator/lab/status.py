@@ -10,8 +10,7 @@ import psutil
 
 from orchestrator.errors import LabError
 from orchestrator.lab import config, host, network, processes
-from orchestrator.lab.lab import Lab
-from orchestrator.lab.layout import POOL_MOUNT, HostLayout
+from orchestrator.lab.layout import POOL_MOUNT, HostLayout, LabLayout
 from orchestrator.lab.processes import GuestProcess
 from orchestrator.lab.record import Fault, LabRecord
 
@@ -50,18 +49,17 @@ class LabStatus:
         return bool(self.hosts) and not self.faults and all(each.state == "up" for each in self.hosts)
 
 
-def status_of(lab: Lab) -> LabStatus:
-    """Look at a lab; one that was never brought up raises ``LabError``."""
-    record = lab.load()
-    hosts = tuple(_host_status(lab, each, record) for each in lab.hosts())
-    return LabStatus(lab.name, str(lab.folder), str(lab.config_path), hosts, record.faults)
+def status_of(layout: LabLayout, record: LabRecord) -> LabStatus:
+    """Look at a lab that was brought up."""
+    hosts = tuple(_host_status(layout.host(number), record) for number in range(1, record.hosts + 1))
+    return LabStatus(layout.name, str(layout.folder), str(layout.config), hosts, record.faults)
 
 
-def _host_status(lab: Lab, one: HostLayout, record: LabRecord) -> LabHostStatus:
-    holder = processes.find_holder(lab.folder, one.name)
+def _host_status(one: HostLayout, record: LabRecord) -> LabHostStatus:
+    holder = processes.find_holder(one.lab.folder, one.name)
     libvirtd = processes.daemon_of(holder, "libvirtd") if holder else None
     is_running = libvirtd is not None and not processes.is_stopped(libvirtd)
-    is_wired = _is_wired(lab, one)
+    is_wired = _is_wired(one)
     pool_bytes, pool_free_bytes = _pool_room(holder)
     return LabHostStatus(
         name=one.name,
@@ -84,9 +82,9 @@ def _state(holder: psutil.Process | None, can_answer: bool) -> HostState:
     return "up" if can_answer else "silent"
 
 
-def _is_wired(lab: Lab, one: HostLayout) -> bool:
+def _is_wired(one: HostLayout) -> bool:
     try:
-        return network.is_wired(lab.namespace, one.name)
+        return network.is_wired(one.lab.namespace, one.name)
     except LabError:  # the namespace is gone, after a restart of the machine
         return False
 

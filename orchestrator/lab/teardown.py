@@ -25,9 +25,9 @@ def take_down(layout: LabLayout, say: Say) -> None:
         say(f"network namespace {name}")
         network.remove(name)
     _free_loop_devices(layout.folder)
-    if layout.folder.exists():
+    if any(layout.folder.iterdir()):
         say(f"files in {layout.folder}")
-        shutil.rmtree(layout.folder)
+    shutil.rmtree(layout.folder)
     with suppress(OSError):
         layout.root.rmdir()  # only when it is empty: another lab may be at home there
 
