@@ -1,0 +1,158 @@
+"""The daemon's configuration file: YAML, every member checked, unknown ones refused."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from orchestrator.errors import BadInput, ErrorDetail
+from orchestrator.model.addresses import AddressSpace
+from orchestrator.model.host import Acceleration, HostConfig, HostLimits
+from orchestrator.model.sizes import Size
+from orchestrator.plan.inputs import Rules
+
+SUBSCRIPTION_ID = "00000000-0000-0000-0000-000000000001"
+_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+Name = Annotated[str, Field(pattern=_NAME)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LimitsSection(_Section):
+    memory_mib: int | None = Field(None, ge=64)
+    vcpus: int | None = Field(None, ge=1)
+    pool_gib: int | None = Field(None, ge=1)
+    guests: int | None = Field(None, ge=1)
+
+
+class HostSection(_Section):
+    """One hypervisor. ``uri`` as libvirt takes it, or ``simulated:///``."""
+
+    name: Name
+    uri: Annotated[str, Field(pattern=r"^(qemu(\+(unix|ssh|tls|libssh2?))?|simulated)://")]
+    zone: str = "1"
+    fault_domain: int = Field(0, ge=0)
+    pool: str = "default"
+    network: str = "default"
+    address_space: str = "default"
+    acceleration: Acceleration = "auto"
+    tb_cache_mib: int = Field(64, ge=16)
+    limits: LimitsSection = LimitsSection()
+
+    def to_host(self) -> HostConfig:
+        values = {name: getattr(self, name) for name in type(self).model_fields if name != "limits"}
+        return HostConfig(**values, limits=HostLimits(**self.limits.model_dump()))
+
+
+class NetworkSection(_Section):
+    """An address space. Addresses from ``first`` to ``last`` are given to guests; nobody else may give them."""
+
+    name: Name = "default"
+    cidr: str
+    first: str
+    last: str
+    gateway: str | None = None
+    dns: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        network = ipaddress.IPv4Network(self.cidr)
+        first, last = ipaddress.IPv4Address(self.first), ipaddress.IPv4Address(self.last)
+        if first not in network or last not in network or first > last:
+            raise ValueError(f"first and last must lie in {self.cidr}, in that order")
+        if self.gateway and first <= ipaddress.IPv4Address(self.gateway) <= last:
+            raise ValueError("gateway must lie outside first to last")
+        return self
+
+    def to_space(self) -> AddressSpace:
+        return AddressSpace(self.name, self.cidr, self.first, self.last, self.gateway, self.dns)
+
+
+class SizeSection(_Section):
+    name: str
+    vcpus: int
+    memory_mib: int
+    os_disk_gib: int | None = None
+
+
+class Config(_Section):
+    """The whole file. Paths are made by the daemon where they are missing.
+
+    ``listen`` (``127.0.0.1:PORT``) adds plain HTTP on loopback; anything but loopback is refused.
+    ``network_namespace`` is where the daemon reaches guests from (the lab's controller).
+    """
+
+    state_dir: Path = Path("/var/lib/vmss")
+    socket: Path = Path("/run/vmss/vmssd.sock")
+    images_dir: Path = Path("/var/lib/vmss/images")
+    store_url: str | None = None
+    network_namespace: str | None = None
+    location: Name = "local"
+    subscription_id: str = SUBSCRIPTION_ID
+    listen: str | None = None
+    host_lease_s: float = Field(60.0, gt=0)
+    brake_hold_s: float = Field(300.0, ge=0)
+    keep_events_days: int = Field(90, ge=1)
+    networks: tuple[NetworkSection, ...] = ()
+    hosts: tuple[HostSection, ...] = ()
+    sizes: tuple[SizeSection, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for what, names in (("host", [h.name for h in self.hosts]), ("network", [n.name for n in self.networks])):
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"{what} named twice: {', '.join(sorted(twice))}")
+        kinds = {host.uri.startswith("simulated:") for host in self.hosts}
+        if len(kinds) > 1:
+            raise ValueError("hosts are either all simulated or all real")
+        if self.listen:
+            listen_address(self.listen)
+        return self
+
+    @property
+    def is_simulated(self) -> bool:
+        return bool(self.hosts) and all(host.uri.startswith("simulated:") for host in self.hosts)
+
+    @property
+    def database_url(self) -> str:
+        return self.store_url or f"sqlite:///{self.state_dir / 'vmss.db'}"
+
+    def rules(self) -> Rules:
+        return Rules(host_lease_s=self.host_lease_s, brake_hold_s=self.brake_hold_s)
+
+    def own_sizes(self) -> list[Size]:
+        return [Size(**size.model_dump()) for size in self.sizes]
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """``127.0.0.1:8080`` as a pair. Only loopback: beyond it the API needs TLS and tokens first."""
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError("listen must be ADDRESS:PORT")
+    if not ipaddress.ip_address(host.strip("[]")).is_loopback:
+        raise ValueError("listen must be a loopback address")
+    return host.strip("[]"), int(port)
+
+
+def load_config(path: Path) -> Config:
+    """Read a file. Raises ``BadInput`` that names every offence."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise BadInput(f"The configuration {path} cannot be read: {error}", target=str(path)) from error
+    try:
+        return Config.model_validate(content or {})
+    except ValidationError as error:
+        details = [_detail(each["loc"], each["msg"]) for each in error.errors()]
+        lines = "; ".join(f"{detail.target}: {detail.message}" for detail in details)
+        raise BadInput(f"The configuration {path} is wrong: {lines}", target=str(path), details=details) from None
+
+
+def _detail(location: tuple[int | str, ...], message: str) -> ErrorDetail:
+    return ErrorDetail("InvalidParameter", message, ".".join(str(part) for part in location) or "file")
