@@ -85,6 +85,11 @@ class Client:
             base_url=self.endpoint.base_url, transport=transport, timeout=self.timeout_s, trust_env=False
         )
 
+    def close(self) -> None:
+        """Drop the connection. The next request makes a new one."""
+        if (http := self.__dict__.pop("_http", None)) is not None:
+            http.close()
+
     @cached_property
     def daemon(self) -> Resource:
         """What the daemon says of itself: version, location, subscription, network namespace."""
@@ -124,10 +129,11 @@ class Client:
         ``DaemonUnreachable``."""
         path, in_path = _local(path)
         params = {"api-version": API_VERSION, **in_path, **(query or {})}
-        for _ in range(_MAX_TRIES_WHEN_BUSY):
+        for tries_left in reversed(range(_MAX_TRIES_WHEN_BUSY)):
             reply = self._once(method, path, params, body, headers or {}, timeout_s or self.timeout_s)
             # 429 was refused untouched, so any verb may come again; 503 may have begun, so reads only.
-            if reply.status != 429 and not (reply.status == 503 and method == "GET"):
+            is_busy = reply.status == 429 or (reply.status == 503 and method == "GET")
+            if not is_busy or not tries_left:
                 break
             self._sleep(min(reply.retry_after_s or 1.0, _MAX_BUSY_PAUSE_S))
         if reply.status >= 400:
@@ -143,6 +149,9 @@ class Client:
         headers: Mapping[str, str],
         timeout_s: float,
     ) -> Reply:
+        socket_path = self.endpoint.socket_path
+        if self._transport is None and socket_path is not None and not socket_path.exists():
+            raise DaemonUnreachable(_unreachable(self.endpoint, "there is no such socket"))
         import httpx  # noqa: PLC0415
 
         try:

@@ -23,7 +23,7 @@ from typer.core import TyperCommand
 from orchestrator.cli.argv import GROUP_SEPARATOR, FlagKinds, spread
 from orchestrator.cli.client import SetRef
 from orchestrator.cli.complete import complete_set_names
-from orchestrator.cli.session import CommonOptions, Session, Wiring
+from orchestrator.cli.session import CommonOptions, Session
 from orchestrator.errors import BadInput
 
 TRUTH = "[true|false]"
@@ -137,10 +137,13 @@ def _with_common_parameters(body: Body, on: OnSet) -> Body:
     @functools.wraps(body)
     def run(**values: Any) -> None:
         wiring = values.pop("ctx").find_root().obj
-        session = Session(_bundled(CommonOptions, values), wiring if isinstance(wiring, Wiring) else None)
+        session = Session(_bundled(CommonOptions, values), wiring)
         values.update({name: _bundled(kind, values) for name, kind in bundles.items()})
         arguments = [session] if on is OnSet.NOT else [session, _which_set(values)]
-        body(*arguments, **values)
+        try:
+            body(*arguments, **values)
+        finally:
+            session.close()
 
     parameters = [
         _parameter("ctx", typer.Context, inspect.Parameter.empty),

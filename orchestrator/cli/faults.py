@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.errors import BadInput, ErrorDetail, NotFound, VmssError
+from orchestrator.errors import BadInput, ErrorDetail, NotFound, NotPossible, VmssError
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -69,6 +69,7 @@ def exit_code(error: VmssError) -> int:
 
 
 _CODES: tuple[tuple[type[VmssError], int], ...] = (
+    (NotPossible, EXIT_ERROR),  # the words were right; this machine or state does not allow it
     (BadInput, EXIT_USAGE),
     (WaitTimedOut, EXIT_TIMEOUT),
     (DaemonUnreachable, EXIT_UNREACHABLE),

@@ -15,7 +15,7 @@ from orchestrator.cli.command import command
 from orchestrator.cli.extensions import extension_app
 from orchestrator.cli.faults import EXIT_CODES, EXIT_INTERRUPTED, EXIT_OK, DaemonUnreachable, exit_code
 from orchestrator.cli.hosts import host_app
-from orchestrator.cli.session import Session
+from orchestrator.cli.session import Session, Wiring
 from orchestrator.errors import VmssError
 
 _OTHER = "Other"
@@ -46,7 +46,7 @@ class RootGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] in _LAZY:
             load, _ = _LAZY[args[0]]
-            self.commands[args[0]] = typer.main.get_command(load())
+            self.commands[args[0]] = typer.main.get_group(load())
         return super().resolve_command(ctx, args)
 
 
@@ -107,14 +107,17 @@ def completion(
 ) -> None:
     """Print the script that teaches a shell to complete: eval "$(vmss completion bash)"."""
     os.environ["_VMSS_COMPLETE"] = f"source_{shell}"
-    app(prog_name="vmss", args=[])
+    app([], prog_name="vmss")
 
 
-def run() -> int:
-    """The entry point. Never shows a traceback for what a sentence can say."""
+def run(argv: list[str] | None = None, wiring: Wiring | None = None) -> int:
+    """The entry point. Never shows a traceback for what a sentence can say.
+
+    ``argv`` defaults to the process's own; ``wiring`` is for tests."""
     try:
-        app(prog_name="vmss")
+        app(argv, prog_name="vmss", obj=wiring or Wiring())
     except VmssError as error:
+        sys.stdout.flush()  # what was printed before it went wrong comes before it
         print_error(error)
         return exit_code(error)
     except KeyboardInterrupt:

@@ -71,6 +71,10 @@ class Session:
         self.verbose(f"daemon at {endpoint} ({endpoint.why})")
         return Client(endpoint, transport=self.wiring.transport, sleep=self.wiring.clock.sleep)
 
+    def close(self) -> None:
+        if "client" in self.__dict__:
+            self.client.close()
+
     def show(self, value: Any, columns: Sequence[Column] = ()) -> None:
         """Print the command's result on standard output, in the form that was asked for."""
         show(value, self.options.output, columns, query=self.options.query)

@@ -33,8 +33,12 @@ class ShapeFlags:
     )
     zones: Annotated[list[str] | None, typer.Option("--zones", "-z", metavar="ZONE ...")] = None
     platform_fault_domain_count: Annotated[int | None, typer.Option(help="Fault domains to spread over.")] = None
-    upgrade_policy_mode: Annotated[str | None, typer.Option(metavar="Manual|Automatic|Rolling")] = None
-    scale_in_policy: Annotated[str | None, typer.Option(metavar="Default|NewestVM|OldestVM")] = None
+    upgrade_policy_mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="Manual, Automatic or Rolling.")
+    ] = None
+    scale_in_policy: Annotated[str | None, typer.Option(metavar="RULE", help="Default, NewestVM or OldestVM.")] = (
+        None
+    )
     os_disk_size_gb: Annotated[int | None, typer.Option(help="Grow the image's disk to this.")] = None
     tags: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE ...")] = None
 
@@ -88,10 +92,10 @@ class HealthFlags:
     ] = None
     enable_automatic_repairs: Annotated[Truth | None, typer.Option(metavar=TRUTH, rich_help_panel=_REPAIR)] = None
     automatic_repairs_grace_period: Annotated[
-        str | None, typer.Option(metavar="30s|5m|PT10M|MINUTES", rich_help_panel=_REPAIR)
+        str | None, typer.Option(metavar="TIME", rich_help_panel=_REPAIR, help="30s, 5m, PT10M or minutes.")
     ] = None
     automatic_repairs_action: Annotated[
-        str | None, typer.Option(metavar="Replace|Restart|Reimage", rich_help_panel=_REPAIR)
+        str | None, typer.Option(metavar="ACTION", rich_help_panel=_REPAIR, help="Replace, Restart or Reimage.")
     ] = None
 
 

@@ -52,11 +52,19 @@ class SetShorthands:
     """What is changed most, without its path."""
 
     vm_sku: Annotated[str | None, typer.Option(metavar="SIZE", help="VM size.")] = None
-    scale_in_policy: Annotated[str | None, typer.Option(metavar="Default|NewestVM|OldestVM")] = None
-    upgrade_policy_mode: Annotated[str | None, typer.Option(metavar="Manual|Automatic|Rolling")] = None
+    scale_in_policy: Annotated[str | None, typer.Option(metavar="RULE", help="Default, NewestVM or OldestVM.")] = (
+        None
+    )
+    upgrade_policy_mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="Manual, Automatic or Rolling.")
+    ] = None
     enable_automatic_repairs: Annotated[Truth | None, typer.Option(metavar=TRUTH)] = None
-    automatic_repairs_grace_period: Annotated[str | None, typer.Option(metavar="30s|5m|PT10M|MINUTES")] = None
-    automatic_repairs_action: Annotated[str | None, typer.Option(metavar="Replace|Restart|Reimage")] = None
+    automatic_repairs_grace_period: Annotated[
+        str | None, typer.Option(metavar="TIME", help="30s, 5m, PT10M or minutes.")
+    ] = None
+    automatic_repairs_action: Annotated[
+        str | None, typer.Option(metavar="ACTION", help="Replace, Restart or Reimage.")
+    ] = None
     tags: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE ...", help="Replace all tags; '' clears.")
     ] = None
@@ -146,6 +154,8 @@ def put_changed(session: Session, path: str, change: Callable[[Resource], None])
         wanted = copy.deepcopy(resource)
         change(wanted)
         body = {"location": resource.get("location"), **merge_patch(resource, wanted)}
+        if "tags" in body:
+            body["tags"] = wanted.get("tags") or {}  # tags are not merged but replaced
         try:
             return session.client.send("PUT", path, body=body, headers=headers)
         except ApiError as error:
