@@ -107,10 +107,11 @@ class SetLoop:
         """All that one pass looks at, as values."""
         rows = tuple(self._parts.store.instances(self.uid))
         wish = self._parts.wishes.wish(record, list(rows))
-        seen = {row.instance_id: self._see(row) for row in rows}
+        seen = {row.instance_id: self.see(row) for row in rows}
         return wish, World(rows, seen, self._parts.fleet.facts(), self._parts.now(), self._parts.rules)
 
-    def _see(self, row: Instance) -> Seen:
+    def see(self, row: Instance) -> Seen:
+        """What is known of one instance now."""
         retry_at = self._retries.get(row.instance_id, (0, 0.0))[1]
         track = self._parts.health.track(self.uid, row.instance_id)
         health = None

@@ -30,9 +30,9 @@ class CensusEntry:
     """One domain or volume found on a host. ``stray`` is ours and wanted no more; ``foreign`` is never touched."""
 
     host: str
-    kind: Literal["domain", "volume"]
+    kind: Literal["domain", "volume", "image"]
     name: str
-    state: Literal["wanted", "stray", "foreign"]
+    state: Literal["owned", "stray", "foreign"]
     instance: str | None = None
     size_bytes: int | None = None
 

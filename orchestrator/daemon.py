@@ -1,0 +1,231 @@
+"""`vmssd`: the only place where the parts are put together."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from orchestrator.api.app import create_app
+from orchestrator.config import Config, listen_address, load_config
+from orchestrator.control.controller import Controller
+from orchestrator.control.desk import Desk, host_config_of
+from orchestrator.control.fleet import HostMaker
+from orchestrator.control.making import CatalogueSpecMaker, find_image
+from orchestrator.control.specs import AddressSpaces, SimulatedSpecMaker, SpecMaker
+from orchestrator.control.timers import Timers
+from orchestrator.errors import VmssError
+from orchestrator.guest.port import Guests
+from orchestrator.guest.seed import make_host_key
+from orchestrator.guest.ssh import SshGuests
+from orchestrator.hosts.libvirt import LibvirtHost
+from orchestrator.hosts.simulated import SimulatedGuests, SimulatedHost, SimulatedWorld
+from orchestrator.images.catalogue import Catalogue
+from orchestrator.model.arm.site import Site
+from orchestrator.model.host import HostConfig
+from orchestrator.model.scale_set import HostRecord
+from orchestrator.model.sizes import SizeCatalogue
+from orchestrator.store import Seal, Store, make_engine
+from orchestrator.store.schema import migrate
+
+log = structlog.get_logger()
+
+STOP_WITHIN_S = 10
+
+
+class Daemon:
+    """One daemon on one state directory, from its lock to its last log line."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        state = config.state_dir
+        engine = make_engine(config.database_url)
+        migrate(engine)
+        self.store = Store(engine, Seal.from_file(state / "seal.key"))
+        self.catalogue = Catalogue(config.images_dir)
+        self.sizes = SizeCatalogue(config.own_sizes())
+        self.spaces = AddressSpaces([network.to_space() for network in config.networks])
+        self.agent_key = _agent_key(state / "agent_key")
+        make_host, guests, maker = self._simulated() if config.is_simulated else self._real()
+        self.controller = Controller(
+            self.store, make_host, guests, maker, self.sizes, self.spaces, config.rules(), time.time
+        )
+        self.timers = Timers(self.store, time.time, config.keep_events_days)
+
+    def _simulated(self) -> tuple[HostMaker, Guests, SpecMaker]:
+        world, installation = SimulatedWorld(), self.store.installation
+        maker = SimulatedSpecMaker(installation, self.sizes)
+        return lambda host: SimulatedHost(host, installation, world), SimulatedGuests(world), maker
+
+    def _real(self) -> tuple[HostMaker, Guests, SpecMaker]:
+        installation = self.store.installation
+        public = self.agent_key.with_suffix(".pub").read_text().strip()
+        maker = CatalogueSpecMaker(self.store, self.catalogue, self.sizes, self.spaces, public)
+        guests = SshGuests.from_key_file(self.agent_key)
+        return lambda host: LibvirtHost(host, installation), guests, maker
+
+    def site(self) -> Site:
+        """What requests are checked against, as it is now."""
+        domains: dict[str, set[int]] = {}
+        for monitor in self.controller.fleet:
+            host = monitor.host.config
+            domains.setdefault(host.zone, set()).add(host.fault_domain)
+        return Site(
+            self.config.subscription_id,
+            self.config.location,
+            {zone: frozenset(numbers) for zone, numbers in domains.items()},
+            tuple(self.spaces.names),
+            (lambda reference: reference)
+            if self.config.is_simulated
+            else (lambda reference: find_image(self.catalogue, reference)),
+            self.sizes,
+        )
+
+    def _hosts(self) -> list[tuple[HostConfig, bool]]:
+        """The file's hosts are written over the store's; those added by hand stay."""
+        stored = {record.name: record for record in self.store.hosts()}
+        in_file = [section.to_host() for section in self.config.hosts]
+        with self.store.write() as tx:
+            for host in in_file:
+                draining = host.name in stored and stored[host.name].is_draining
+                tx.put_host(HostRecord(host.name, asdict(host), is_from_config=True, is_draining=draining))
+            for record in stored.values():
+                if record.is_from_config and record.name not in {host.name for host in in_file}:
+                    tx.drop_host(record.name)
+        return [(host_config_of(record), record.is_draining) for record in self.store.hosts()]
+
+    async def run(self, listeners: list[socket.socket]) -> None:
+        """Serve until SIGTERM or SIGINT. Guests run on after it."""
+        await self.controller.start(self._hosts())
+        self.timers.start()
+        app = create_app(
+            self.store,
+            self.controller.wake,
+            Desk(self.controller),
+            self.site,
+            catalogue=None if self.config.is_simulated else self.catalogue,
+            make_host_key=make_host_key,
+            network_namespace=self.config.network_namespace,
+        )
+        settings = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=STOP_WITHIN_S
+        )
+        server = _Server(settings)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, server.ask_to_stop)
+        log.info("ready", socket=str(self.config.socket), installation=self.store.installation, pid=os.getpid())
+        await server.serve(sockets=listeners)
+        self.timers.stop()
+        await self.controller.stop()
+        self.store.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with our own signal handlers: the daemon ends after the server, not with it."""
+
+    def ask_to_stop(self) -> None:
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _agent_key(path: Path) -> Path:
+    """The key the daemon logs in to guests with; made once, mode 0600."""
+    if not path.exists():
+        private, public = make_host_key()
+        path.with_suffix(".pub").write_text(public + "\n")
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(private)
+            file.flush()
+            os.fsync(file.fileno())
+    return path
+
+
+@contextlib.contextmanager
+def only_one(state: Path) -> Iterator[None]:
+    """Hold the state directory's lock. Raises ``VmssError`` when another daemon has it."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (state / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise VmssError(f"Another vmssd already runs on {state}.", code="AlreadyRunning") from None
+        yield
+
+
+def open_listeners(config: Config) -> list[socket.socket]:
+    """The Unix socket (mode 0600), and loopback where it is asked for. Made before the network namespace is
+    entered: a listening socket keeps the one in which it was made."""
+    config.socket.parent.mkdir(parents=True, exist_ok=True)
+    config.socket.unlink(missing_ok=True)
+    local = socket.socket(socket.AF_UNIX)
+    old_mask = os.umask(0o177)
+    try:
+        local.bind(str(config.socket))
+    finally:
+        os.umask(old_mask)
+    listeners = [local]
+    if config.listen:
+        host, port = listen_address(config.listen)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listeners.append(socket.create_server((host, port), family=family))
+    for listener in listeners:
+        listener.listen(128)
+        listener.setblocking(False)
+    return listeners
+
+
+def enter_namespace(name: str) -> None:
+    """Every connection from now on is made from that network namespace. Call before any thread begins."""
+    from pyroute2 import netns  # noqa: PLC0415  only labs need it
+
+    try:
+        netns.setns(name)
+    except OSError as error:
+        message = f"The network namespace {name} cannot be entered: {error.strerror}. Is the lab up?"
+        raise VmssError(message, code="NamespaceMissing") from error
+
+
+def _serve(config: Config) -> None:
+    with only_one(config.state_dir):
+        listeners = open_listeners(config)
+        if config.network_namespace:
+            enter_namespace(config.network_namespace)
+        try:
+            asyncio.run(Daemon(config).run(listeners))
+        finally:
+            config.socket.unlink(missing_ok=True)
+
+
+def run() -> None:
+    """The entry point of ``vmssd``."""
+    parser = argparse.ArgumentParser(prog="vmssd", description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("/etc/vmss/vmssd.yaml"), help="the configuration file")
+    parser.add_argument("--check", action="store_true", help="only read the configuration, and say if it is right")
+    arguments = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        config = load_config(arguments.config)
+        if not arguments.check:
+            _serve(config)
+    except VmssError as error:
+        sys.exit(f"vmssd: {error.message}")
+
+
+if __name__ == "__main__":
+    run()
