@@ -8,8 +8,11 @@ what libvirt's daemons orphan.
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 import socket
+import stat
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,11 +39,13 @@ _BINDS = {
     "cache": "/var/cache/libvirt",
 }
 _APPARMOR_PROFILES = Path("/etc/apparmor.d/libvirt")
+_KVM = Path("/dev/kvm")
 _SECURITYFS = Path("/sys/kernel/security/apparmor")
 
-# cgroups: the lab's guests must leave nothing in the machine's /sys/fs/cgroup. The security driver is not
+# No cgroups: the lab's guests must leave nothing in the machine's /sys/fs/cgroup. No mount namespace for each
+# guest: the host has one already, and libvirt cannot carry its own /dev/kvm over. The security driver is not
 # named: libvirt takes AppArmor where the machine has it.
-_QEMU_CONF = "cgroup_controllers = [ ]\n"
+_QEMU_CONF = "cgroup_controllers = [ ]\nnamespaces = [ ]\n"
 DAEMONS = ("virtlogd", "libvirtd")  # in the order of their start
 
 
@@ -157,10 +162,35 @@ def _furnish(host: HostLayout, holder: psutil.Process) -> None:
     _mount(holder, "-t", "sysfs", "sysfs", "/sys")  # the old one shows the machine's own interfaces
     if _SECURITYFS.is_dir():
         _mount(holder, "-t", "securityfs", "securityfs", "/sys/kernel/security")
+    _furnish_kvm(holder)
     # discard: what is deleted in the pool gives the sparse file's room back to the machine.
     _mount(holder, "-o", "loop,discard", str(host.pool_image), str(POOL_MOUNT))
     run(entering(holder, ["hostname", host.name]))
     inside_path(holder, Path("/") / _FURNISHED).touch()
+
+
+def _furnish_kvm(holder: psutil.Process) -> None:
+    """Give the host a /dev/kvm of its own: one that QEMU's user may open, or one that nobody can use.
+
+    libvirt forgets what it learned of a QEMU that found KVM when its user may not open /dev/kvm, and asks
+    it anew ten times over at each start of a guest: six seconds. So what QEMU finds must be what its user
+    is allowed; and where the processor has no virtualization, a /dev/kvm (of some clouds) only misleads.
+    """
+    if not _KVM.exists():
+        return
+    own = inside_path(holder, Path("/run/kvm"))
+    if is_kvm_usable():
+        os.mknod(own, stat.S_IFCHR, _KVM.stat().st_rdev)
+        own.chmod(0o666)
+    else:
+        own.touch(0o000)
+    _mount(holder, "--bind", "/run/kvm", str(_KVM))
+
+
+def is_kvm_usable() -> bool:
+    """Whether the processor can virtualize. On x86 it says so by a flag; elsewhere /dev/kvm is word enough."""
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    return platform.machine() not in ("x86_64", "i686") or "vmx" in flags or "svm" in flags
 
 
 def _empty(folder: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_guests_name_is_read_from_what_qemu_was_started_with() -> None:
 
 
 def test_a_process_that_ignores_a_polite_request_is_killed() -> None:
-    script = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); sys.stdin.read()"
+    script = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); input()"
     argv = [sys.executable, "-c", script]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stubborn:
         assert stubborn.stdout is not None
