@@ -1,0 +1,67 @@
+"""The application: one router per resource provider behind one front door."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections.abc import Callable
+
+from fastapi import FastAPI
+
+from orchestrator.api import (
+    compute_extensions,
+    compute_instances,
+    compute_scale_sets,
+    compute_set_verbs,
+    local_census,
+    local_events,
+    local_hosts,
+    local_images,
+    operations,
+    resources,
+)
+from orchestrator.api.context import About, Api
+from orchestrator.api.faults import install_handlers
+from orchestrator.api.front import FrontDoor
+from orchestrator.api.ports import ControlPort
+from orchestrator.images.catalogue import Catalogue
+from orchestrator.model.arm.site import Site
+from orchestrator.store import Store
+
+_MODULES = (
+    compute_scale_sets,
+    compute_set_verbs,
+    compute_instances,
+    compute_extensions,
+    operations,
+    resources,
+    local_hosts,
+    local_images,
+    local_events,
+    local_census,
+)
+
+
+def create_app(
+    store: Store,
+    wake: Callable[[str], None],
+    control: ControlPort,
+    site: Callable[[], Site],
+    *,
+    make_host_key: Callable[[], tuple[str, str]],
+    catalogue: Catalogue | None = None,
+    network_namespace: str | None = None,
+    now: Callable[[], float] = time.time,
+) -> FastAPI:
+    """The API on these parts. ``catalogue`` is ``None`` where hosts are simulated and need no images.
+
+    Everything runs on the event loop's thread, as the store wants it: no route may be a plain ``def``."""
+    version = importlib.metadata.version("vmss")
+    app = FastAPI(title="vmss", version=version, docs_url=None, redoc_url=None, redirect_slashes=False)
+    about = About(version, now(), network_namespace)
+    app.state.api = Api(store, wake, control, site, make_host_key, catalogue, about, now)
+    install_handlers(app)
+    for module in _MODULES:
+        app.include_router(module.router)
+    app.add_middleware(FrontDoor)
+    return app

@@ -1,0 +1,163 @@
+"""Microsoft.Compute/virtualMachineScaleSets/virtualMachines: show, list, protect, and the verbs on one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from orchestrator.api import verbs
+from orchestrator.api.compute_scale_sets import SET
+from orchestrator.api.compute_set_verbs import Verb, refuse_hibernation
+from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
+from orchestrator.api.instance_lists import list_page
+from orchestrator.api.long_running import accepted
+from orchestrator.api.requests import BodyDep, OptionalBodyDep, query_flag, query_value, query_whole
+from orchestrator.api.set_writes import check_preconditions
+from orchestrator.api.sights import looks
+from orchestrator.api.targets import find_instance
+from orchestrator.errors import BadInput, NotFound, NotPossible
+from orchestrator.model.arm.instance_put import parse_instance_put
+from orchestrator.model.arm.instance_views import instance_etag, instance_resource, instance_view
+from orchestrator.model.arm.names import instance_name
+from orchestrator.model.arm.problems import UNKNOWN_MEMBER
+from orchestrator.model.arm.statuses import Json
+from orchestrator.model.instance import Instance
+from orchestrator.model.scale_set import ScaleSet
+
+router = APIRouter()
+VM = f"{SET}/virtualmachines/{{instance_id}}"
+_CONSOLE_BYTES = 65_536
+_CONSOLE_MAX_BYTES = 1 << 20
+
+
+def show(api: Api, record: ScaleSet, row: Instance, *, is_expanded: bool = False) -> Json:
+    [(profile, _, look)] = looks(api, record, [row])
+    owner = row.owner(api.store.installation)
+    return instance_resource(record, profile, row, owner, look if is_expanded else None)
+
+
+@router.get(f"{SET}/virtualmachines")
+async def list_instances(request: Request, address: SetAddressDep, api: ApiDep) -> Json:
+    return list_page(request, api, address.find(api))
+
+
+@router.get(VM)
+async def get_instance(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
+    expand = (query_value(request, "$expand") or "").lower()
+    if expand not in {"", "instanceview", "userdata"}:
+        raise BadInput("Of an instance instanceView and userData can be expanded.", target="$expand")
+    record = address.find(api)
+    row = find_instance(api.store, record, instance_id)
+    body = show(api, record, row, is_expanded=expand == "instanceview")
+    return JSONResponse(body, headers={"ETag": instance_etag(row)})
+
+
+@router.get(f"{VM}/instanceview")
+async def get_view(address: SetAddressDep, instance_id: str, api: ApiDep) -> Json:
+    record = address.find(api)
+    row = find_instance(api.store, record, instance_id)
+    [(profile, _, look)] = looks(api, record, [row])
+    return instance_view(profile, row, look)
+
+
+@router.put(VM)
+async def put_instance(
+    request: Request, address: SetAddressDep, instance_id: str, body: BodyDep, api: ApiDep
+) -> Response:
+    """Only the protection policy; done at once, since nothing of it reaches a host."""
+    record, row = _live(api, address, instance_id)
+    check_preconditions(request, instance_etag(row), instance_name(record.name, row.instance_id))
+    current = show(api, record, row, is_expanded=True)
+    protection = parse_instance_put(body, current, instance_name(record.name, row.instance_id))
+    changed = row.but(protection=protection)
+    if changed != row:
+        with api.store.write() as tx:
+            tx.put_instance(changed)
+            tx.add_events([api.note(record, "its protection was changed", row.instance_id)])
+        api.wake(record.uid)
+    return JSONResponse(show(api, record, changed), headers={"ETag": instance_etag(changed)})
+
+
+@router.delete(VM)
+async def delete_instance(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
+    """204 for an instance that is not there: deleting twice is no mistake."""
+    is_forced = query_flag(request, "forceDeletion")
+    record = address.find_live(api)
+    try:
+        row = find_instance(api.store, record, instance_id)
+    except NotFound:
+        return Response(status_code=204)
+    return accepted(request, record, verbs.delete(api, record, [row], is_forced=is_forced))
+
+
+def _live(api: Api, address: SetAddress, instance_id: str) -> tuple[ScaleSet, Instance]:
+    record = address.find_live(api)
+    row = find_instance(api.store, record, instance_id)
+    if row.is_gone:
+        name = instance_name(record.name, row.instance_id)
+        raise NotPossible(f"The instance {name} is being deleted.", target=str(row.instance_id))
+    return record, row
+
+
+def _run(request: Request, api: Api, address: SetAddress, instance_id: str, verb: Verb) -> Response:
+    record, row = _live(api, address, instance_id)
+    return accepted(request, record, verb(api, record, (row,)))
+
+
+@router.post(f"{VM}/start")
+async def start(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
+    return _run(request, api, address, instance_id, verbs.start)
+
+
+@router.post(f"{VM}/restart")
+async def restart(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
+    return _run(request, api, address, instance_id, verbs.restart)
+
+
+@router.post(f"{VM}/poweroff")
+async def power_off(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
+    is_hard = query_flag(request, "skipShutdown")
+    return _run(request, api, address, instance_id, lambda *given: verbs.power_off(*given, is_hard=is_hard))
+
+
+@router.post(f"{VM}/deallocate")
+async def deallocate(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
+    refuse_hibernation(request)
+    return _run(request, api, address, instance_id, verbs.deallocate)
+
+
+@router.post(f"{VM}/reimage")
+@router.post(f"{VM}/reimageall")
+async def reimage(
+    request: Request, address: SetAddressDep, instance_id: str, body: OptionalBodyDep, api: ApiDep
+) -> Response:
+    if body:
+        names = ", ".join(body)
+        raise BadInput(f"Not supported by this version: {names}.", code=UNKNOWN_MEMBER, target=next(iter(body)))
+    return _run(request, api, address, instance_id, verbs.reimage)
+
+
+@router.get(f"{VM}/console")
+async def get_console(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
+    """Ours: the tail of the serial log, as it is."""
+    wanted = query_whole(request, "bytes", _CONSOLE_BYTES, 1, _CONSOLE_MAX_BYTES)
+    record = address.find(api)
+    row = find_instance(api.store, record, instance_id)
+    tail = await api.control.console(record.uid, row.instance_id, wanted)
+    return Response(tail.decode("utf-8", "replace"), media_type="text/plain; charset=utf-8")
+
+
+@router.get(f"{VM}/connection")
+async def get_connection(address: SetAddressDep, instance_id: str, api: ApiDep) -> Json:
+    """Ours: how to log in by SSH, with the host key to expect."""
+    record = address.find(api)
+    row = find_instance(api.store, record, instance_id)
+    [(profile, _, _look)] = looks(api, record, [row])
+    user = profile["properties"]["virtualMachineProfile"]["osProfile"].get("adminUsername")
+    return {
+        "address": row.address,
+        "port": 22,
+        "users": [user] if user else [],
+        "hostKey": row.host_key_public,
+        "networkNamespace": api.about.network_namespace,
+    }

@@ -1,0 +1,143 @@
+"""Microsoft.Compute/virtualMachineScaleSets: make, change, show, list, delete (reference 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from orchestrator.api.context import Api, ApiDep, SetAddressDep, Subscription
+from orchestrator.api.long_running import accepted, begun, new_operation
+from orchestrator.api.requests import BodyDep, query_flag, query_value
+from orchestrator.api.set_writes import check_preconditions, create_set, update_set
+from orchestrator.api.sights import looks
+from orchestrator.errors import BadInput, NotFound
+from orchestrator.model.arm import views
+from orchestrator.model.arm.names import check_group_name
+from orchestrator.model.arm.scale_set import canonical_location
+from orchestrator.model.arm.statuses import Json
+from orchestrator.model.scale_set import OperationKind, ScaleSet
+
+router = APIRouter()
+COMPUTE = "providers/microsoft.compute"
+GROUP = "/subscriptions/{subscription_id}/resourcegroups/{group}"
+SET = f"{GROUP}/{COMPUTE}/virtualmachinescalesets/{{name}}"
+
+
+def provisioning_state(api: Api, record: ScaleSet) -> str:
+    return views.set_provisioning_state(record, api.store.operations(record.uid))
+
+
+def show(api: Api, record: ScaleSet) -> Json:
+    return views.public_view(record, provisioning_state(api, record))
+
+
+@router.put(SET)
+async def put_set(request: Request, address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
+    record = address.find_if_any(api)
+    check_preconditions(request, record.etag if record else None, address.name)
+    written = update_set(api, record, body) if record else create_set(api, address, body)
+    status = 200 if record else 201
+    return begun(request, written.record, written.operation, show(api, written.record), status)
+
+
+@router.patch(SET)
+async def patch_set(request: Request, address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
+    record = address.find(api)
+    check_preconditions(request, record.etag, address.name)
+    written = update_set(api, record, body)
+    return begun(request, written.record, written.operation, show(api, written.record), 200)
+
+
+@router.get(SET)
+async def get_set(request: Request, address: SetAddressDep, api: ApiDep) -> Response:
+    expand = query_value(request, "$expand")
+    if expand is not None and expand.lower() != "userdata":
+        raise BadInput("Of a scale set only userData can be expanded.", target="$expand")
+    record = address.find(api)
+    return JSONResponse(show(api, record), headers={"ETag": record.etag})
+
+
+@router.delete(SET)
+async def delete_set(request: Request, address: SetAddressDep, api: ApiDep) -> Response:
+    """204 for what is not there; else the loop deletes every instance, and the set with the last of them."""
+    is_forced = query_flag(request, "forceDeletion")
+    record = address.find_if_any(api)
+    if record is None:
+        return Response(status_code=204)
+    check_preconditions(request, record.etag, address.name)
+    now = api.now()
+    leaving = record.but(
+        is_deleting=True,
+        is_force_deleting=record.is_force_deleting or is_forced,
+        version=record.version + 1,
+        changed_at=now,
+    )
+    operation = new_operation(api, leaving, OperationKind.DELETE_SET)
+    with api.store.write() as tx:
+        tx.put_scale_set(leaving, expected_version=record.version)
+        tx.put_operation(operation)
+        tx.add_events([api.note(leaving, "the deletion of the scale set was asked for")])
+    api.wake(leaving.uid)
+    return accepted(request, leaving, operation)
+
+
+def _list(api: Api, records: Iterable[ScaleSet]) -> Json:
+    return {"value": [show(api, record) for record in records]}
+
+
+@router.get(f"{GROUP}/{COMPUTE}/virtualmachinescalesets")
+async def list_in_group(_subscription: Subscription, group: str, api: ApiDep) -> Json:
+    check_group_name(group)
+    return _list(api, (each for each in api.store.scale_sets() if each.resource_group.lower() == group.lower()))
+
+
+@router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/virtualmachinescalesets")
+async def list_all(_subscription: Subscription, api: ApiDep) -> Json:
+    return _list(api, api.store.scale_sets())
+
+
+@router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/locations/{{location}}/virtualmachinescalesets")
+async def list_in_location(_subscription: Subscription, location: str, api: ApiDep) -> Json:
+    wanted = canonical_location(location)
+    return _list(api, (each for each in api.store.scale_sets() if each.location == wanted))
+
+
+@router.get(f"{SET}/instanceview")
+async def get_instance_view(address: SetAddressDep, api: ApiDep) -> Json:
+    record = address.find(api)
+    rows = looks(api, record, api.store.instances(record.uid))
+    return views.scale_set_instance_view(record, rows, provisioning_state(api, record), record.changed_at)
+
+
+@router.get(f"{SET}/skus")
+async def list_skus(address: SetAddressDep, api: ApiDep) -> Json:
+    address.find(api)
+    return {"value": views.set_skus(api.site().sizes)}
+
+
+@router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/locations/{{location}}/vmsizes")
+async def list_sizes(_subscription: Subscription, location: str, api: ApiDep) -> Json:
+    site = api.site()
+    if canonical_location(location) != site.location:
+        raise NotFound(f"There is no location '{location}'; it is '{site.location}'.", code="LocationNotFound")
+    return {"value": [views.vm_size(size) for size in site.sizes]}
+
+
+@router.get(f"{SET}/plan")
+async def get_plan(address: SetAddressDep, api: ApiDep) -> Json:
+    """Ours: what would be done next, and why."""
+    plan = await api.control.plan(address.find(api).uid)
+    return {
+        "steps": [
+            {
+                "kind": step.kind,
+                "instanceId": str(step.instance_id),
+                "host": getattr(step, "host", None),
+                "reason": step.reason,
+            }
+            for step in plan.steps
+        ],
+        "notes": list(plan.notes),
+    }

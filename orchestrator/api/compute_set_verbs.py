@@ -1,0 +1,125 @@
+"""The verbs on a scale set: start, restart, power off and the rest, on all instances or on those named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from orchestrator.api import verbs
+from orchestrator.api.compute_scale_sets import SET
+from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
+from orchestrator.api.long_running import accepted
+from orchestrator.api.requests import BodyDep, OptionalBodyDep, query_flag
+from orchestrator.api.targets import Targets, read_targets
+from orchestrator.errors import BadInput, NotPossible
+from orchestrator.model.arm.problems import UNKNOWN_MEMBER
+from orchestrator.model.instance import Instance
+from orchestrator.model.scale_set import Operation, ScaleSet
+
+router = APIRouter()
+Verb = Callable[[Api, ScaleSet, tuple[Instance, ...]], Operation]
+
+
+def _run(request: Request, api: Api, address: SetAddress, body: dict[str, Any] | None, verb: Verb) -> Response:
+    """Protected instances are left out where the whole set is meant."""
+    record, targets = _targets(api, address, body)
+    return accepted(request, record, verb(api, record, targets.unprotected))
+
+
+def _targets(
+    api: Api,
+    address: SetAddress,
+    body: dict[str, Any] | None,
+    *,
+    is_required: bool = False,
+    keep_gone: bool = False,
+) -> tuple[ScaleSet, Targets]:
+    record = address.find_live(api)
+    rows = api.store.instances(record.uid)
+    return record, read_targets(body, rows, is_required=is_required, keep_gone=keep_gone)
+
+
+@router.post(f"{SET}/start")
+async def start(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
+    record, targets = _targets(api, address, body)
+    return accepted(request, record, verbs.start(api, record, targets.rows))
+
+
+@router.post(f"{SET}/restart")
+async def restart(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
+    return _run(request, api, address, body, verbs.restart)
+
+
+@router.post(f"{SET}/poweroff")
+async def power_off(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
+    """``skipShutdown=true`` pulls the plug; else the guest is asked first."""
+    is_hard = query_flag(request, "skipShutdown")
+    return _run(request, api, address, body, lambda *given: verbs.power_off(*given, is_hard=is_hard))
+
+
+@router.post(f"{SET}/deallocate")
+async def deallocate(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
+    refuse_hibernation(request)
+    return _run(request, api, address, body, verbs.deallocate)
+
+
+def refuse_hibernation(request: Request) -> None:
+    if query_flag(request, "hibernate"):
+        raise NotPossible("hibernate is not possible in this version.", target="hibernate")
+
+
+@router.post(f"{SET}/reimage")
+async def reimage(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
+    return _run(request, api, address, body, verbs.reimage)
+
+
+@router.post(f"{SET}/reimageall")
+async def reimage_all(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
+    """Operating system and data disks; there are no data disks yet, so it is a reimage."""
+    return _run(request, api, address, body, verbs.reimage)
+
+
+@router.post(f"{SET}/manualupgrade")
+async def upgrade(request: Request, address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
+    record, targets = _targets(api, address, body, is_required=True)
+    return accepted(request, record, verbs.upgrade(api, record, targets.unprotected))
+
+
+@router.post(f"{SET}/delete")
+async def delete_instances(request: Request, address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
+    is_forced = query_flag(request, "forceDeletion")
+    record, targets = _targets(api, address, body, is_required=True, keep_gone=True)
+    return accepted(request, record, verbs.delete(api, record, targets.rows, is_forced=is_forced))
+
+
+@router.post(f"{SET}/setorchestrationservicestate")
+async def set_service_state(address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
+    """Suspend or resume automatic repairs."""
+    is_suspended = _read_service_action(body)
+    record = address.find_live(api)
+    policy = record.model["properties"].get("automaticRepairsPolicy")
+    if not policy or not policy["enabled"]:
+        words = f"The scale set {record.name} has no automatic repairs to suspend or resume."
+        raise NotPossible(words, target="properties.automaticRepairsPolicy")
+    with api.store.write() as tx:
+        tx.update_set_fields(record.uid, is_repair_suspended=is_suspended)
+        tx.add_events([api.note(record, f"automatic repairs were {'suspended' if is_suspended else 'resumed'}")])
+    api.wake(record.uid)
+    return Response(status_code=200)
+
+
+def _read_service_action(body: dict[str, Any]) -> bool:
+    given = {key.lower(): value for key, value in body.items()}
+    if unknown := [key for key in body if key.lower() not in {"servicename", "action"}]:
+        raise BadInput(
+            f"Not supported by this version: {', '.join(unknown)}.", code=UNKNOWN_MEMBER, target=unknown[0]
+        )
+    if str(given.get("servicename")).lower() != "automaticrepairs":
+        raise BadInput("serviceName must be AutomaticRepairs.", target="serviceName")
+    action = str(given.get("action")).lower()
+    if action not in {"suspend", "resume"}:
+        raise BadInput("action must be Suspend or Resume.", target="action")
+    return action == "suspend"

@@ -1,0 +1,94 @@
+"""Errors as answers: the Resource Manager envelope for everything, whoever raised it (reference 3.4)."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from orchestrator.api.requests import BodyTooLarge
+from orchestrator.errors import (
+    BadInput,
+    Conflict,
+    ErrorDetail,
+    GuestError,
+    HostError,
+    ImageError,
+    NotFound,
+    NotPossible,
+    PreconditionFailed,
+    VmssError,
+)
+from orchestrator.model.arm.statuses import Json
+
+log = structlog.get_logger()
+
+# The first that fits. A host that does not answer is not a fault of the server that asked: 502, which clients
+# do not take for a definite answer.
+_STATUS: tuple[tuple[type[VmssError], int], ...] = (
+    (BodyTooLarge, 413),
+    (NotPossible, 409),
+    (BadInput, 400),
+    (NotFound, 404),
+    (Conflict, 409),
+    (PreconditionFailed, 412),
+    (ImageError, 409),
+    (HostError, 502),
+    (GuestError, 502),
+)
+_HTTP_CODES = {404: "NotFound", 405: "MethodNotAllowed", 413: "RequestEntityTooLarge", 422: "InvalidRequestContent"}
+
+
+def envelope(error: VmssError) -> Json:
+    """``{"error": {...}}`` with the members that have a value."""
+    inner: Json = {"code": error.code, "message": error.message}
+    if error.target:
+        inner["target"] = error.target
+    if error.details:
+        inner["details"] = [_detail(detail) for detail in error.details]
+    return {"error": inner}
+
+
+def _detail(detail: ErrorDetail) -> Json:
+    made: Json = {"code": detail.code, "message": detail.message}
+    return made | ({"target": detail.target} if detail.target else {})
+
+
+def status_of(error: VmssError) -> int:
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def answer(error: VmssError) -> JSONResponse:
+    return JSONResponse(envelope(error), status_of(error))
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Every error of every layer leaves in the envelope."""
+
+    @app.exception_handler(VmssError)
+    async def _known(_request: Request, error: VmssError) -> JSONResponse:
+        return answer(error)
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        code = _HTTP_CODES.get(error.status_code, "BadRequest")
+        words = str(error.detail)
+        if error.status_code == 404:
+            words = f"There is nothing at {request.url.path}."
+        elif error.status_code == 405:
+            words = f"{request.method} is not possible at {request.url.path}."
+        headers = dict(error.headers) if error.headers else None
+        return JSONResponse({"error": {"code": code, "message": words}}, error.status_code, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        words = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        return JSONResponse({"error": {"code": "InvalidRequestContent", "message": words}}, 400)
+
+    @app.exception_handler(Exception)
+    async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+        log.error("a request failed", method=request.method, path=request.url.path, exc_info=error)
+        words = "The request failed for a reason that was not foreseen; the daemon's log says which."
+        return JSONResponse({"error": {"code": VmssError.code, "message": words}}, 500)

@@ -1,0 +1,106 @@
+"""The layer before routing: one door through which every request comes.
+
+Clients vary the case of path segments (``resourcegroups``, ``microsoft.Compute``, ``poweroff``), double slashes and
+add trailing ones. Types and verbs are made lower case here, so routes are written once, in lower case; names keep
+theirs, by their place in the path. ``api-version`` is required, and any date is one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from datetime import date
+from urllib.parse import parse_qsl, unquote
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orchestrator.api.faults import envelope
+from orchestrator.errors import BadInput
+
+_VERSION = re.compile(r"^(\d{4}-\d{2}-\d{2})(?:-preview|-alpha|-beta|-privatepreview)?$", re.ASCII | re.IGNORECASE)
+_ECHO = re.compile(rb"^[\x20-\x7e]{1,128}$")
+_PATH_MAX = 4096
+
+
+def canonical_path(raw: str) -> str:
+    """The path with types in lower case and names as they are. Raises ``BadInput`` for one that cannot be.
+
+    Types and names take turns; what follows ``providers`` is a namespace, and what follows that a type."""
+    if len(raw) > _PATH_MAX:
+        raise BadInput(f"The path is longer than {_PATH_MAX} characters.", code="InvalidRequestUri")
+    segments = [unquote(segment, errors="strict") for segment in raw.split("/") if segment]
+    if any("/" in segment or not segment.isprintable() for segment in segments):
+        raise BadInput("The path has a name with a slash or a control character.", code="InvalidRequestUri")
+    result: list[str] = []
+    kind = "type"
+    for segment in segments:
+        result.append(segment if kind == "name" else segment.lower())
+        is_before_namespace = kind == "type" and segment.lower() == "providers"
+        kind = "namespace" if is_before_namespace else "name" if kind == "type" else "type"
+    return "/" + "/".join(result)
+
+
+def check_api_version(query: str) -> None:
+    """Raises ``BadInput`` when it is missing or not a date."""
+    given = [value for key, value in parse_qsl(query, keep_blank_values=True) if key.lower() == "api-version"]
+    if not given or not given[-1]:
+        words = "The api-version query parameter (?api-version=) is required for all requests."
+        raise BadInput(words, code="MissingApiVersionParameter")
+    found = _VERSION.match(given[-1])
+    try:
+        date.fromisoformat(found[1] if found else "")
+    except ValueError:
+        words = f"The api-version '{given[-1][:40]}' is invalid: it must be a date such as 2024-11-01."
+        raise BadInput(words, code="InvalidApiVersionParameter") from None
+
+
+class FrontDoor:
+    """Makes paths canonical, requires ``api-version``, and gives every answer its request ids."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        named = _with_ids(scope, send)
+        try:
+            raw = scope.get("raw_path") or scope["path"].encode()
+            path = canonical_path(raw.decode("ascii"))
+            if path.startswith(("/subscriptions", "/providers")):
+                check_api_version(scope["query_string"].decode("ascii"))
+        except UnicodeDecodeError:
+            await _refuse(
+                BadInput("The address is not written in ASCII and UTF-8.", code="InvalidRequestUri"), named
+            )
+        except BadInput as error:
+            await _refuse(error, named)
+        else:
+            await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, named)
+
+
+def _with_ids(scope: Scope, send: Send) -> Send:
+    given = {name.lower(): value for name, value in scope["headers"] if _ECHO.match(value)}
+    request_id = str(uuid.uuid4()).encode()
+    ids = [
+        (b"x-ms-request-id", request_id),
+        (b"x-ms-correlation-request-id", given.get(b"x-ms-correlation-request-id", request_id)),
+    ]
+    if client_id := given.get(b"x-ms-client-request-id"):
+        ids.append((b"x-ms-client-request-id", client_id))
+
+    async def named(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", []), *ids]}
+        await send(message)
+
+    return named
+
+
+async def _refuse(error: BadInput, send: Send) -> None:
+    body = json.dumps(envelope(error)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,164 @@
+"""/providers/Vmss.Local/hosts: the hypervisors. Ours: Azure has no such resource."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import Field, StringConstraints, ValidationError
+
+from orchestrator.api.context import Api, ApiDep
+from orchestrator.api.requests import BodyDep, query_flag
+from orchestrator.errors import BadInput, NotFound
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Whole
+from orchestrator.model.arm.problems import problems_of, raise_problems
+from orchestrator.model.arm.statuses import Json, time_text
+from orchestrator.model.guest import HostCapacity
+from orchestrator.model.host import HostConfig, HostLimits
+from orchestrator.model.reports import HostReport
+
+router = APIRouter()
+HOSTS = "/providers/vmss.local/hosts"
+_Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class AccelerationWord(ArmEnum):
+    AUTO = "auto"
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+class LimitsBody(ArmModel):
+    memory_mib: Annotated[Whole, Field(ge=1)] | None = None
+    vcpus: Annotated[Whole, Field(ge=1)] | None = None
+    pool_gib: Annotated[Whole, Field(ge=1)] | None = None
+    guests: Annotated[Whole, Field(ge=0)] | None = None
+
+
+class HostBody(ArmModel):
+    """A host as PUT takes it; what is left out keeps its default."""
+
+    uri: Annotated[str, StringConstraints(min_length=3, max_length=1024, pattern=r"^[a-z][a-z0-9+.-]*://\S*$")]
+    zone: _Word | None = None
+    fault_domain: Annotated[Whole, Field(ge=0, le=1000)] | None = None
+    pool: _Word | None = None
+    network: _Word | None = None
+    address_space: _Word | None = None
+    limits: LimitsBody = LimitsBody()
+    acceleration: AccelerationWord | None = None
+    tb_cache_mib: Annotated[Whole, Field(ge=1, le=65536)] | None = None
+
+    def config(self, name: str) -> HostConfig:
+        given = self.model_dump(by_alias=False, exclude_none=True, mode="json")
+        given["limits"] = HostLimits(**given["limits"])
+        return HostConfig(name=name, **given)
+
+
+def _capacity(capacity: HostCapacity) -> Json:
+    return {
+        "vcpus": capacity.vcpus,
+        "vcpusUsed": capacity.vcpus_used,
+        "memoryMib": capacity.memory_mib,
+        "memoryMibUsed": capacity.memory_mib_used,
+        "poolGib": round(capacity.pool_bytes / 2**30, 1),
+        "poolGibFree": round(capacity.pool_bytes_free / 2**30, 1),
+    }
+
+
+def _show(report: HostReport) -> Json:
+    config = report.config
+    limits = config.limits
+    shown: Json = {
+        "name": config.name,
+        "id": f"/providers/Vmss.Local/hosts/{config.name}",
+        "type": "Vmss.Local/hosts",
+        "state": report.condition,
+        "uri": config.uri,
+        "zone": config.zone,
+        "faultDomain": config.fault_domain,
+        "pool": config.pool,
+        "network": config.network,
+        "addressSpace": config.address_space,
+        "acceleration": config.acceleration,
+        "limits": {
+            "memoryMib": limits.memory_mib,
+            "vcpus": limits.vcpus,
+            "poolGib": limits.pool_gib,
+            "guests": limits.guests,
+        },
+        "isDraining": report.is_draining,
+        "isFromConfig": report.is_from_config,
+        "instances": report.instances,
+        "detail": report.detail,
+    }
+    if report.capacity is not None:
+        shown["capacity"] = _capacity(report.capacity)
+    if report.last_seen_at is not None:
+        shown["lastSeen"] = time_text(report.last_seen_at)
+    return shown
+
+
+def _find(api: Api, name: str) -> HostReport:
+    """Names of hosts are compared without case, as all names are here."""
+    for report in api.control.hosts():
+        if report.config.name.lower() == name.lower():
+            return report
+    raise NotFound(f"There is no host named '{name[:80]}'.", target=name[:80])
+
+
+@router.get(HOSTS)
+async def list_hosts(api: ApiDep) -> Json:
+    return {"value": [_show(report) for report in api.control.hosts()]}
+
+
+@router.get(f"{HOSTS}/{{name}}")
+async def get_host(name: str, api: ApiDep) -> Json:
+    return _show(_find(api, name))
+
+
+@router.put(f"{HOSTS}/{{name}}")
+async def put_host(name: str, body: BodyDep, api: ApiDep) -> Response:
+    old = next((each for each in api.control.hosts() if each.config.name.lower() == name.lower()), None)
+    await api.control.put_host(_read(body, old.config.name if old else name))
+    return JSONResponse(_show(_find(api, name)), 200 if old else 201)
+
+
+def _read(body: dict[str, Any], name: str) -> HostConfig:
+    if (
+        not name.replace("-", "").replace("_", "").replace(".", "").isalnum()
+        or not name.isascii()
+        or len(name) > 64
+    ):
+        raise BadInput("A host's name has 1 to 64 letters, digits, '_', '-' and '.'.", target="name")
+    if not name[0].isalnum():
+        raise BadInput("A host's name begins with a letter or digit.", target="name")
+    try:
+        return HostBody.model_validate(body).config(name)
+    except ValidationError as error:
+        raise_problems(problems_of(error, HostBody))
+        raise
+
+
+@router.post(f"{HOSTS}/{{name}}/drain")
+async def drain_host(name: str, api: ApiDep) -> Json:
+    """Done at once; its instances move by themselves."""
+    await api.control.drain_host(_find(api, name).config.name, is_draining=True)
+    return _show(_find(api, name))
+
+
+@router.post(f"{HOSTS}/{{name}}/undrain")
+async def undrain_host(name: str, api: ApiDep) -> Json:
+    await api.control.drain_host(_find(api, name).config.name, is_draining=False)
+    return _show(_find(api, name))
+
+
+@router.delete(f"{HOSTS}/{{name}}")
+async def remove_host(request: Request, name: str, api: ApiDep) -> Response:
+    is_forced = query_flag(request, "force")
+    try:
+        found = _find(api, name)
+    except NotFound:
+        return Response(status_code=204)
+    await api.control.remove_host(found.config.name, is_forced=is_forced)
+    return Response(status_code=200)

@@ -1,0 +1,42 @@
+"""…/locations/{location}/operations/{id}: how a long-running operation goes (reference 3.2)."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from orchestrator.api.context import ApiDep, Subscription
+from orchestrator.api.long_running import (
+    RETRY_AFTER_S,
+    OperationFailed,
+    is_running,
+    operation_headers,
+    operation_view,
+)
+from orchestrator.api.requests import query_flag
+from orchestrator.errors import NotFound
+from orchestrator.model.scale_set import OperationStatus
+
+router = APIRouter()
+OPERATION = (
+    "/subscriptions/{subscription_id}/providers/microsoft.compute/locations/{location}/operations/{operation_id}"
+)
+
+
+@router.get(OPERATION)
+async def get_operation(
+    request: Request, subscription_id: Subscription, location: str, operation_id: str, api: ApiDep
+) -> Response:
+    """``monitor=true`` is the other style: 202 while it runs, then 200 without a body, or the error."""
+    operation = api.store.operation(operation_id.lower())
+    if operation is None:
+        raise NotFound(f"There is no operation '{operation_id[:80]}'.", code="NotFound")
+    if not query_flag(request, "monitor"):
+        pace = {"Retry-After": str(RETRY_AFTER_S)} if is_running(operation) else {}
+        return JSONResponse(operation_view(operation), headers=pace)
+    if is_running(operation):
+        headers = operation_headers(request, operation, subscription_id, api.site().location)
+        return Response(status_code=202, headers=headers)
+    if operation.status is not OperationStatus.SUCCEEDED:
+        raise OperationFailed(operation)
+    return Response(status_code=200)

@@ -1,0 +1,156 @@
+"""A set is made or changed: one transaction, whoever asked (PUT, PATCH, an extension's own address)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+
+from orchestrator.api.context import Api, SetAddress
+from orchestrator.api.long_running import new_operation
+from orchestrator.errors import BadInput, NotPossible, PreconditionFailed
+from orchestrator.model.arm.merge import merge_body
+from orchestrator.model.arm.mutability import check_mutable
+from orchestrator.model.arm.scale_set import ScaleSetResource, parse_scale_set
+from orchestrator.model.arm.site import check_site
+from orchestrator.model.arm.write_only import join_secrets, split_secrets
+from orchestrator.model.scale_set import Operation, OperationKind, ScaleSet
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    record: ScaleSet
+    operation: Operation
+
+
+def check_preconditions(request: Request, etag: str | None, name: str) -> None:
+    """``If-Match`` and ``If-None-Match`` (reference 3.3). ``etag`` is ``None`` for what does not exist.
+
+    Raises ``PreconditionFailed``, or ``BadInput`` for an If-None-Match other than ``*``."""
+    only_new, wanted = request.headers.get("if-none-match"), request.headers.get("if-match")
+    if only_new is not None:
+        if only_new.strip() != "*":
+            raise BadInput("If-None-Match can only be '*'.", target="If-None-Match")
+        if etag is not None:
+            raise PreconditionFailed(f"{name} exists already, and If-None-Match asks that it does not.")
+    if wanted is None:
+        return
+    if etag is None:
+        raise PreconditionFailed(f"{name} does not exist, and If-Match asks that it does.")
+    if wanted.strip() != "*" and etag.strip('"') not in {part.strip().strip('"') for part in wanted.split(",")}:
+        raise PreconditionFailed(f"{name} has changed since it was read: its ETag is {etag}, not {wanted[:200]}.")
+
+
+def create_set(api: Api, address: SetAddress, body: Mapping[str, Any]) -> Written:
+    """A new set. Raises ``BadInput`` for all that is wrong with the body at once."""
+    resource = parse_scale_set(_without_read_only_name(body), name=address.name)
+    check_site(resource, api.site())
+    model, hidden = split_secrets(resource.to_json())
+    now = api.now()
+    record = ScaleSet(
+        uid=secrets.token_hex(6),
+        subscription_id=address.subscription_id,
+        resource_group=address.group,
+        name=address.name,
+        location=resource.location,
+        model=model,
+        secrets=hidden,
+        created_at=now,
+        changed_at=now,
+        extension_sequences={each.name: 1 for each in resource.profile.extension_profile.extensions},
+    )
+    operation = new_operation(api, record, OperationKind.CREATE_OR_UPDATE)
+    words = f"the scale set was created with {record.capacity} instances of {resource.sku.name}"
+    with api.store.write() as tx:
+        tx.add_scale_set(record)
+        tx.put_operation(operation)
+        tx.add_events([api.note(record, words)])
+    api.wake(record.uid)
+    return Written(record, operation)
+
+
+def update_set(api: Api, record: ScaleSet, body: Mapping[str, Any]) -> Written:
+    """Merge a body into a set. Raises ``BadInput``, or ``Conflict`` for what may not change."""
+    if record.is_deleting:
+        raise NotPossible(f"The scale set {record.name} is being deleted.", target=record.name)
+    before = join_secrets(record.model, record.secrets)
+    old = parse_scale_set(before, name=record.name)
+    new = parse_scale_set(merge_body(before, _without_read_only_name(body)), name=record.name)
+    check_mutable(old, new)
+    if _asks_the_site(old) != _asks_the_site(new) or new.sku.capacity > old.sku.capacity:
+        check_site(new, api.site())
+    changed = _changed(record, old, new, api.now())
+    operation = new_operation(api, changed, OperationKind.CREATE_OR_UPDATE)
+    with api.store.write() as tx:
+        if changed.version != record.version:
+            tx.put_scale_set(changed, expected_version=record.version)
+            tx.add_events([api.note(changed, _what_changed(record, changed))])
+        if changed.model_version != record.model_version:
+            tx.put_profile(changed)
+        tx.put_operation(operation)
+    api.wake(changed.uid)
+    return Written(changed, operation)
+
+
+def with_capacity(record: ScaleSet, capacity: int, now: float) -> ScaleSet:
+    """The set with another capacity, as deleting instances by id leaves it."""
+    model = {**record.model, "sku": {**record.model["sku"], "capacity": capacity}}
+    return record.but(model=model, version=record.version + 1, changed_at=now)
+
+
+def _without_read_only_name(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A null name is no name; any other is compared with the address by the parser."""
+    return {key: value for key, value in body.items() if not (key.lower() == "name" and value is None)}
+
+
+def _changed(record: ScaleSet, old: ScaleSetResource, new: ScaleSetResource, now: float) -> ScaleSet:
+    before, after = old.to_json(), new.to_json()
+    if before == after:
+        return record
+    model, hidden = split_secrets(after)
+    is_new_model = _what_instances_are_made_of(before) != _what_instances_are_made_of(after)
+    return record.but(
+        model=model,
+        secrets=hidden,
+        version=record.version + 1,
+        model_version=record.model_version + (1 if is_new_model else 0),
+        changed_at=now,
+        extension_sequences=_sequences(record, old, new),
+    )
+
+
+def _what_instances_are_made_of(model: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What ``latestModelApplied`` is about: the profile and the size, not capacity, policies or tags."""
+    return model["sku"]["name"], model["properties"]["virtualMachineProfile"]
+
+
+def _asks_the_site(resource: ScaleSetResource) -> tuple[Any, ...]:
+    """What a site may not have. While it stays, and nothing is added, the site is not asked again: scaling in
+    must not fail over an image that was taken out of the catalogue meanwhile."""
+    storage, network = resource.profile.storage_profile, resource.profile.network_profile
+    return resource.sku.name, resource.zones, storage, network, resource.properties.platform_fault_domain_count
+
+
+def _sequences(record: ScaleSet, old: ScaleSetResource, new: ScaleSetResource) -> dict[str, int]:
+    """Configuration numbers: raised when an extension's configuration changes, kept when it is removed, so
+    that no number ever stands for two configurations."""
+    known = {each.name: each.fingerprint for each in old.profile.extension_profile.extensions}
+    numbers = dict(record.extension_sequences)
+    for each in new.profile.extension_profile.extensions:
+        if known.get(each.name) != each.fingerprint:
+            numbers[each.name] = numbers.get(each.name, 0) + 1
+    return numbers
+
+
+def _what_changed(before: ScaleSet, after: ScaleSet) -> str:
+    parts = []
+    if before.capacity != after.capacity:
+        parts.append(f"its capacity from {before.capacity} to {after.capacity}")
+    if before.model_version != after.model_version:
+        parts.append(f"its model to version {after.model_version}")
+    if before.model["properties"] != after.model["properties"] and before.model_version == after.model_version:
+        parts.append("its policies")
+    return f"a request changed {' and '.join(parts) or 'its tags or zones'}"

@@ -1,0 +1,151 @@
+"""The verbs on instances: what each writes into their rows, and what its operation then waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from orchestrator.api.context import Api
+from orchestrator.api.long_running import new_operation
+from orchestrator.api.set_writes import with_capacity
+from orchestrator.model import wishes
+from orchestrator.model.arm.write_only import join_secrets
+from orchestrator.model.instance import Cause, Instance, WantedPower
+from orchestrator.model.scale_set import Operation, OperationKind, ScaleSet
+
+Change = Callable[[Instance], Instance]
+
+
+def start(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
+    now = api.now()
+    changed = [wishes.started(row, now) for row in rows]
+    return _write(api, record, OperationKind.START, changed, dict.fromkeys(_ids(changed), 0))
+
+
+def power_off(api: Api, record: ScaleSet, rows: Sequence[Instance], *, is_hard: bool) -> Operation:
+    now = api.now()
+    changed = [wishes.powered_off(row, now, is_hard=is_hard) for row in rows]
+    return _write(api, record, OperationKind.POWER_OFF, changed, dict.fromkeys(_ids(changed), 0))
+
+
+def deallocate(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
+    now = api.now()
+    changed = [wishes.deallocated(row, now) for row in rows]
+    return _write(api, record, OperationKind.DEALLOCATE, changed, dict.fromkeys(_ids(changed), 0))
+
+
+def restart(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
+    now = api.now()
+    changed = [wishes.restarted(row, now) for row in rows]
+    goals = {row.instance_id: row.restarts_wanted for row in changed}
+    return _write(api, record, OperationKind.RESTART, changed, goals)
+
+
+def reimage(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
+    changed = [_reimaged(api, record, row) for row in rows]
+    goals = {row.instance_id: row.generation for row in changed}
+    return _write(api, record, OperationKind.REIMAGE, changed, goals, has_new_keys=True)
+
+
+def upgrade(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
+    """Bring instances to the newest model: in place where only extensions differ, else by a reimage.
+
+    One that is off stays off unless its disk has to be made anew; its extensions run when it starts."""
+    now = api.now()
+    reimaged: list[Instance] = []
+    in_place: list[Instance] = []
+    for row in rows:
+        if row.model_version == record.model_version:
+            continue
+        if _needs_new_disk(api, record, row):
+            reimaged.append(_with_size(api, record, _reimaged(api, record, row)))
+        else:
+            in_place.append(wishes.reconfigured(row, now, model_version=record.model_version))
+    waited_for = [*reimaged, *(row for row in in_place if row.wanted_power is WantedPower.RUNNING)]
+    goals = dict.fromkeys(_ids(waited_for), record.model_version)
+    operation = new_operation(api, record, OperationKind.UPGRADE, goals)
+    with api.store.write() as tx:
+        for row in reimaged:
+            tx.put_instance_with_key(row)
+        for row in in_place:
+            tx.put_instance(row)
+        tx.put_operation(operation)
+        changed = {row.instance_id: "by a reimage" for row in reimaged}
+        changed |= {row.instance_id: "in place" for row in in_place}
+        tx.add_events(
+            api.note(record, f"upgrade to model {record.model_version} was asked for, {how}", number)
+            for number, how in changed.items()
+        )
+    api.wake(record.uid)
+    return operation
+
+
+def delete(api: Api, record: ScaleSet, rows: Sequence[Instance], *, is_forced: bool) -> Operation:
+    """Give instances up and lower the capacity by as many as counted (reference 4.3)."""
+    now = api.now()
+    changed = [wishes.given_up(row, now, cause=Cause.USER, is_forced=is_forced) for row in rows]
+    fewer = sum(1 for row in rows if row.counts)
+    operation = new_operation(api, record, OperationKind.DELETE_INSTANCES, dict.fromkeys(_ids(rows), 0))
+    with api.store.write() as tx:
+        for row in changed:
+            tx.put_instance(row)
+        if fewer:
+            smaller = with_capacity(record, max(0, record.capacity - fewer), now)
+            tx.put_scale_set(smaller, expected_version=record.version)
+        tx.put_operation(operation)
+        tx.add_events(api.note(record, "its deletion was asked for", number) for number in _ids(rows))
+    api.wake(record.uid)
+    return operation
+
+
+def _ids(rows: Sequence[Instance]) -> list[int]:
+    return [row.instance_id for row in rows]
+
+
+def _write(
+    api: Api,
+    record: ScaleSet,
+    kind: OperationKind,
+    changed: Sequence[Instance],
+    goals: Mapping[int, int],
+    *,
+    has_new_keys: bool = False,
+) -> Operation:
+    operation = new_operation(api, record, kind, goals)
+    words = f"{kind.value.replace('_', ' ')} was asked for"
+    with api.store.write() as tx:
+        for row in changed:
+            if has_new_keys:
+                tx.put_instance_with_key(row)
+            else:
+                tx.put_instance(row)
+        tx.put_operation(operation)
+        tx.add_events(api.note(record, words, row.instance_id) for row in changed)
+    api.wake(record.uid)
+    return operation
+
+
+def _reimaged(api: Api, record: ScaleSet, row: Instance) -> Instance:
+    moved = wishes.reimaged(row, api.now(), model_version=record.model_version, host_key=api.make_host_key())
+    return _with_size(api, record, moved)
+
+
+def _with_size(api: Api, record: ScaleSet, row: Instance) -> Instance:
+    size = api.site().sizes.get(record.model["sku"]["name"])
+    return row.but(vcpus=size.vcpus, memory_mib=size.memory_mib)
+
+
+def _needs_new_disk(api: Api, record: ScaleSet, row: Instance) -> bool:
+    """Whether more than extensions differs between the model the row is on and the newest."""
+    profile = api.store.profile(record.uid, row.model_version)
+    if profile is None:
+        return True
+    before = join_secrets(profile.model, profile.secrets)
+    return _disk_part(before) != _disk_part(join_secrets(record.model, record.secrets))
+
+
+def _disk_part(model: Mapping[str, Any]) -> tuple[Any, ...]:
+    parts = dict(model["properties"]["virtualMachineProfile"])
+    for name in ("extensionProfile", "diagnosticsProfile"):
+        parts.pop(name, None)
+    return model["sku"]["name"], parts
