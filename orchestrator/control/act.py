@@ -174,6 +174,7 @@ class Actor:
             for owner in (*self._earlier(row, monitor), self.owner(row)):
                 await monitor.host.remove(owner)
         monitor.changed(self.owner(row), None)
+        monitor.look_now()  # there is room now: somebody may wait for it
         with self._store.write() as tx:
             tx.drop_instance(row.set_uid, row.instance_id)
             tx.add_events([self._event(row, "remove", f"nothing of it is left on {monitor.name}")])

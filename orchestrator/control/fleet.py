@@ -113,6 +113,7 @@ class Fleet:
             monitor.host.config.limits,
             claims,
             self._store.installation,
+            monitor.counted,
             vcpu_overcommit=VCPU_OVERCOMMIT,
             disk_reserve_mib=DISK_RESERVE_MIB,
         )

@@ -71,6 +71,7 @@ class HostMonitor:
         self._on_change = on_change
         self._facts: dict[str, _Fact] = {}
         self._view: HostView | None = None
+        self.counted: frozenset[str] = frozenset()  # guests whose memory the last reported capacity includes
         self._sequence = 0
         self._wake = asyncio.Event()
         self.was_seen = asyncio.Event()
@@ -137,6 +138,7 @@ class HostMonitor:
     def _take(self, view: HostView, began: int) -> None:
         was_silent = self.silent_since is not None
         self._view = view
+        self.counted = frozenset(guest.uuid for guest in view.guests if guest.power is Power.RUNNING)
         self.silent_since = None
         self.last_seen_at = self._now()
         self.was_seen.set()

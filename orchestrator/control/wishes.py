@@ -57,6 +57,7 @@ class Wishes:
         properties = resource.properties
         size = self._sizes.get(resource.sku.name)
         repair = properties.automatic_repairs_policy
+        source = health_source(resource)
         is_repairing = repair is not None and repair.enabled
         return SetWish(
             uid=record.uid,
@@ -75,7 +76,7 @@ class Wishes:
             else None,
             is_repair_suspended=record.is_repair_suspended,
             has_agent=resource.profile.os_profile.linux_configuration.provision_vm_agent,
-            has_health_source=health_source(resource) is not None,
+            health_interval_s=source[0].interval_s if source else None,
             extensions={version: self._extensions(record.uid, version) for version in _versions(record, rows)},
             is_deleting=record.is_deleting,
         )

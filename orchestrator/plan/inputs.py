@@ -51,7 +51,7 @@ class SetWish:
     repair: RepairWish | None = None
     is_repair_suspended: bool = False
     has_agent: bool = True
-    has_health_source: bool = False
+    health_interval_s: float | None = None
     extensions: Mapping[int, tuple[ExtensionWish, ...]] = field(default_factory=dict)
     is_deleting: bool = False
 

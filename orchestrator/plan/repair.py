@@ -1,8 +1,9 @@
 """Automatic repair (reference 4.7): who is repaired, how, how many at once, and when the brake holds.
 
 Two kinds of trouble. A *dead* guest is a fact libvirt reports: its domain does not run though it should. A
-*sick* one is an opinion of the health source, so it waits for its grace period, and a brake treats too many
-at once, or all of one host, as an outage rather than as sick guests.
+*sick* one is an opinion of the health source, so it waits for its grace period, and until the
+picture stands still; then a brake treats too many at once, or all of one host, as an outage rather than as sick
+guests.
 """
 
 from __future__ import annotations
@@ -95,20 +96,31 @@ def _sick_to_repair(
         return []
     ripe = []
     for row in sick:
-        ripe_at = max(row.changed_at, row.booted_at or 0.0) + wish.repair.grace_period_s
+        ripe_at = max(row.changed_at + wish.repair.grace_period_s, _confirmed_at(wish, world, row))
         if world.now >= ripe_at:
             ripe.append(row)
         else:
             wakes.append(ripe_at)
-    return _braked(world, ripe, notes, wakes)
+    return _braked(world, sick, ripe, notes, wakes)
 
 
-def _braked(world: World, ripe: list[Instance], notes: list[str], wakes: list[float]) -> list[Instance]:
+def _confirmed_at(wish: SetWish, world: World, row: Instance) -> float:
+    """When the picture has stood still for two intervals: while other instances turn sick or well too, it is
+    not known yet whether one is sick or all are. A flapping neighbour delays this no longer than the brake."""
+    quiet_s = 2 * (wish.health_interval_s or 0.0)
+    own = world.of(row).health_since
+    newest = max(world.of(other).health_since for other in world.counted())
+    return max(own + quiet_s, min(newest + quiet_s, own + world.rules.brake_hold_s))
+
+
+def _braked(
+    world: World, sick: list[Instance], ripe: list[Instance], notes: list[str], wakes: list[float]
+) -> list[Instance]:
     """Hold when it looks like an outage; after the hold, go on one at a time."""
-    why = _outage(world, ripe)
+    why = _outage(world, sick)
     if not ripe or why is None:
         return ripe
-    began = max(world.of(row).health_since for row in ripe)
+    began = max(world.of(row).health_since for row in sick)
     until = began + world.rules.brake_hold_s
     if world.now < until:
         notes.append(f"repairs are held: {why}; taken as an outage until {until - world.now:.0f} s from now")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from orchestrator.model.guest import HostView, Power
 from orchestrator.model.host import HostLimits
@@ -17,17 +17,18 @@ def room_left(
     limits: HostLimits,
     claims: Iterable[Instance],
     installation: str,
+    counted: Collection[str],
     *,
     vcpu_overcommit: int,
     disk_reserve_mib: int,
 ) -> Room:
-    """Room on a host. ``claims`` are all rows, of any set, that are placed there.
+    """Room on a host. ``claims`` are all rows, of any set, that are placed there; ``counted`` are the UUIDs of
+    the guests that ran when the host reported its capacity, and so are in it already.
 
     Without a stated vCPU limit, ``vcpu_overcommit`` guests' vCPUs share one of the host's.
     """
     capacity = view.capacity
-    shown = {guest.uuid for guest in view.guests if guest.power is Power.RUNNING}
-    unseen = [row for row in claims if _claims(row) and row.owner(installation).vm_uuid not in shown]
+    unseen = [row for row in claims if _claims(row) and row.owner(installation).vm_uuid not in counted]
     vcpus = limits.vcpus if limits.vcpus is not None else capacity.vcpus * vcpu_overcommit
     guests = limits.guests if limits.guests is not None else 1_000_000
     running = sum(1 for guest in view.guests if guest.power is Power.RUNNING)

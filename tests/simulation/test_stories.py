@@ -1,0 +1,54 @@
+"""Every story: once in its natural order against its golden log, and in many shuffled orders.
+
+``VMSS_WRITE_GOLDEN=1`` writes the logs anew; read the difference before committing it.
+``VMSS_STORY_SEED`` plays one shuffled order again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from orchestrator.hosts.simulated.virtual_time import run_virtually
+from tests.simulation import stories
+from tests.simulation.story import Story, Telling
+
+GOLDEN = Path(__file__).parent / "golden"
+ORDERS = 100
+
+
+async def play(story: Story, telling: Telling) -> str:
+    await story.start()
+    await telling(story)
+    return story.log()
+
+
+def _tell(name: str, shuffle: random.Random | None = None) -> str:
+    telling = stories.ALL[name]
+    return run_virtually(play(Story(), telling), shuffle=shuffle)
+
+
+@pytest.mark.parametrize("name", stories.ALL)
+def test_a_story_reads_as_its_golden_log(name: str) -> None:
+    telling = stories.ALL[name]
+    log = f"# {(telling.__doc__ or '').strip()}\n{_tell(name)}"
+    path = GOLDEN / f"{name}.log"
+    if os.environ.get("VMSS_WRITE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(log)
+    assert log == path.read_text()
+
+
+@pytest.mark.parametrize("name", stories.ALL)
+@pytest.mark.timeout(300)
+def test_a_story_ends_the_same_in_a_hundred_orders(name: str) -> None:
+    chosen = os.environ.get("VMSS_STORY_SEED")
+    for seed in [int(chosen)] if chosen else range(ORDERS):
+        try:
+            _tell(name, random.Random(seed))
+        except BaseException as error:
+            error.add_note(f"VMSS_STORY_SEED={seed}")
+            raise
