@@ -19,6 +19,7 @@ import paramiko
 
 T = TypeVar("T")
 READ_BYTES = 16_384
+_CLOSING_S = 5.0
 
 
 class ByteStream(Protocol):
@@ -69,6 +70,16 @@ class ChannelStream:
 
     async def write_eof(self) -> None:
         await self._loop.run_in_executor(self._threads, self._channel.shutdown_write)
+
+    async def wait_closed(self) -> None:
+        """Until the other side closes it, after all was read. (dropbear, if we close first, takes the end of
+        this channel's process for that of the next channel's, and closes that.)"""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_S):
+                while not self._channel.closed:
+                    self._has_news.clear()
+                    if not self._channel.closed:
+                        await self._has_news.wait()
 
     def error_output(self) -> bytes:
         """What has come on standard error so far."""

@@ -153,7 +153,7 @@ work() {
     code=$?
     if [ -n "$is_late" ]; then
         stop "$job"
-        finish - "It was stopped at its time limit of $limit_s seconds."
+        finish - "It was stopped at its time limit of $limit_s s."
     elif [ -f "$state/started" ]; then
         finish "$code" ''
     else
@@ -197,9 +197,12 @@ job() {
     stage=$(new_stage) && exec 4<>"$stage" && rm -f "$stage" && cat <&3 >&4 || exit 1
     exec 3<&-
     : >"$state/started" && sync || exit 1
-    # By way of this shell's descriptor, so that the command and what it leaves running inherit none.
-    env -i PATH="$PATH" HOME=/root USER=root LOGNAME=root SHELL=/bin/sh \
-        "$interpreter" ${argument:+"$argument"} "/proc/$$/fd/4" </dev/null >stdout 2>stderr 4<&-
+    # By way of this shell's descriptor, so that the command and what it leaves running inherit none. In a
+    # subshell: on a plain command, shells close (move away) their own descriptor for as long as it runs.
+    (
+        exec env -i PATH="$PATH" HOME=/root USER=root LOGNAME=root SHELL=/bin/sh \
+            "$interpreter" ${argument:+"$argument"} "/proc/$$/fd/4" </dev/null >stdout 2>stderr 4<&-
+    )
 }
 
 # Tries again only after what may pass: a broken network, 408, 429, 5xx.
@@ -256,7 +259,7 @@ fetch_by_wget() {
     code=$?
     status=$(printf '%s\n' "$log" | sed -n 's|^ *HTTP/[0-9.]* \([0-9]*\).*|\1|p' | tail -n 1)
     case $code in
-    0 | 8) judge_status ;;
+    0 | 6 | 8) judge_status ;;
     4) why='the network failed (wget 4)' && return "$again" ;;
     *) why="wget ended with $code" && return 1 ;;
     esac

@@ -63,6 +63,7 @@ async def _run_over(session: Session, payload: bytes) -> ScriptResult:
         await stream.write(payload)
         await stream.write_eof()
         report = await _read_all(stream)
+        await stream.wait_closed()
         return _parse(report)
     except (OSError, ValueError):
         if not session.is_alive:
