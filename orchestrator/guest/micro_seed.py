@@ -13,6 +13,7 @@ import gzip
 import io
 import ipaddress
 import posixpath
+import re
 import shlex
 import struct
 import tarfile
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _STATE = "var/lib/vmss"
 _FIRST_USER_ID = 1000
+_USER_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")
 _READ_MEMBERS = {"users", "write_files", "runcmd", "bootcmd", "ssh_authorized_keys"}
 
 
@@ -67,8 +69,10 @@ def first_boot_archive(identity: SeedIdentity, custom: CustomData, custom_data_p
     commands = [_command(line) for name in ("bootcmd", "runcmd") for line in config.get(name) or []]
     if custom.is_script:
         commands.append(shlex.quote(custom_data_path))
-    script = "".join(f"{line}\n" for line in ("#!/bin/sh", *appended, *commands) if line)
-    archive.add(f"{_STATE}/first-boot.sh", script.encode(), 0o700)
+    lines = [line for line in (*appended, *commands) if line]
+    if lines:
+        script = "\n".join(("#!/bin/sh", *lines, ""))
+        archive.add(f"{_STATE}/first-boot.sh", script.encode(), 0o700)
     return archive.finish()
 
 
@@ -88,8 +92,11 @@ def _users(identity: SeedIdentity, config: Mapping[str, Any]) -> dict[str, list[
     if identity.admin_username:
         users[identity.admin_username] = [*identity.admin_keys, *_texts(config.get("ssh_authorized_keys"))]
     for entry in config.get("users") or []:
-        if isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
-            users.setdefault(entry["name"], []).extend(_texts(entry.get("ssh_authorized_keys")))
+        if isinstance(entry, Mapping):
+            users.setdefault(str(entry.get("name")), []).extend(_texts(entry.get("ssh_authorized_keys")))
+    for name in users:
+        if not _USER_NAME.match(name):
+            raise BadInput(f"'{name}' cannot be the name of a user in a guest.")
     return users
 
 
@@ -184,7 +191,6 @@ class _Archive:
     def __init__(self) -> None:
         self._bytes = io.BytesIO()
         self._tar = tarfile.open(fileobj=self._bytes, mode="w", format=tarfile.GNU_FORMAT)  # noqa: SIM115
-        self._names: set[str] = set()
 
     def add(
         self, name: str, content: bytes, mode: int = 0o644, owner: int = 0, names: tuple[str, str] = ("", "")

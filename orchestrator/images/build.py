@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import shutil
 import sys
 import time
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from orchestrator.images.kernel import module_order, unpack_kernel
 from orchestrator.images.micro_root import find_program, make_micro_root
 from orchestrator.images.recipes import Recipe, initramfs_folder, load_recipe
 from orchestrator.images.suites import Suite, machine_suite
+from orchestrator.images.system_root import finish_system_root
 from orchestrator.images.versions import ImageVersion
 from orchestrator.model.guest import Boot
 
@@ -47,7 +47,8 @@ def build(name: str, catalogue: Catalogue, say: Say = print, force: bool = False
     started = time.monotonic()
     with catalogue.workspace() as work:
         staged = _make_files(recipe, suite, work, say)
-        image = _describe(recipe, fingerprint, staged, _next_version(recipe, versions))
+        version = catalogue.next_version(name, *recipe.version)
+        image = _describe(recipe, fingerprint, staged, version)
         catalogue.publish(image, staged)
     say(f"{name} {image.version} is built: {image.size_bytes // _MIB} MiB, {time.monotonic() - started:.0f} s")
     return image
@@ -80,18 +81,15 @@ def _make_boot_files(recipe: Recipe, packages: Path, work: Path, staged: Path, s
 
 def _make_root(recipe: Recipe, suite: Suite, boot_packages: Path, work: Path, say: Say) -> Path:
     say("root file system")
-    packages, root = work / "packages", work / "root"
-    bootstrap(suite, packages, recipe.packages_for(suite.distribution), "extract", say)
-    make_micro_root(packages, recipe.folder / "root", recipe.programs, root)
-    shutil.rmtree(packages)
+    root, wanted = work / "root", recipe.packages_for(suite.distribution)
+    if recipe.kind == "system":
+        bootstrap(suite, root, wanted, "minbase", say)
+        finish_system_root(root, boot_packages, recipe.folder / "root", recipe.enabled, recipe.masked)
+    else:
+        packages = work / "packages"
+        bootstrap(suite, packages, wanted, "extract", say)
+        make_micro_root(packages, recipe.folder / "root", recipe.programs, root)
     return root
-
-
-def _next_version(recipe: Recipe, versions: list[ImageVersion]) -> str:
-    """The recipe's own two numbers and a third that counts the builds."""
-    major, minor = (int(part) for part in recipe.version.split("."))
-    built = [image.number[2] for image in versions if image.number[:2] == (major, minor)]
-    return f"{major}.{minor}.{max(built, default=-1) + 1}"
 
 
 def _describe(recipe: Recipe, fingerprint: str, staged: Path, version: str) -> ImageVersion:

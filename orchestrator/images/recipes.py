@@ -6,7 +6,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.errors import ImageError
 
@@ -26,12 +26,15 @@ def data_folder(name: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What an image is made of. ``suite`` is a Debian suite, or ``machine``: this machine's own."""
+    """What an image is made of. ``suite`` is a Debian suite, or ``machine``: this machine's own.
+
+    ``version`` is the first two numbers of the image's versions; the builder counts the third.
+    """
 
     name: str
     folder: Path
-    kind: str
-    version: str
+    kind: Literal["micro", "system"]
+    version: tuple[int, int]
     publisher: str
     offer: str
     sku: str
@@ -44,6 +47,8 @@ class Recipe:
     packages: dict[str, tuple[str, ...]]
     kernel: dict[str, str]
     programs: tuple[str, ...] = ()
+    enabled: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
 
     def packages_for(self, distribution: str) -> tuple[str, ...]:
         if distribution not in self.packages:
@@ -77,7 +82,11 @@ def load_recipe(name: str) -> Recipe:
         raise ImageError(f"There is no recipe for an image '{name}'; there are: {', '.join(names)}.")
     folder = data_folder("images") / name
     raw: dict[str, Any] = tomllib.loads((folder / "recipe.toml").read_text())
+    major, minor = raw["version"].split(".")
+    raw["version"] = (int(major), int(minor))
     raw["modules"] = tuple(raw["modules"])
     raw["packages"] = {distribution: tuple(names) for distribution, names in raw["packages"].items()}
     raw["programs"] = tuple(raw.get("programs", {}).get("paths", ()))
+    services = raw.pop("services", {})
+    raw["enabled"], raw["masked"] = tuple(services.get("enabled", ())), tuple(services.get("masked", ()))
     return Recipe(name=name, folder=folder, **raw)

@@ -44,6 +44,11 @@ class Urn:
             raise ImageError(f"'{text}' is not publisher:offer:sku:version.", code="ImageNotAllowed")
         return cls(*parts)
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Publisher, offer and sku for comparing."""
+        return self.publisher.lower(), self.offer.lower(), self.sku.lower()
+
     def __str__(self) -> str:
         return ":".join((self.publisher, self.offer, self.sku, self.version))
 
@@ -89,6 +94,11 @@ class ImageVersion:
     @property
     def urn(self) -> str:
         return str(Urn(self.publisher, self.offer, self.sku, self.version))
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Publisher, offer and sku for comparing."""
+        return Urn(self.publisher, self.offer, self.sku).key
 
     @property
     def number(self) -> tuple[int, ...]:
