@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from orchestrator.lab import processes
+from orchestrator.lab import leftovers, processes
 from orchestrator.lab.layout import NETNS_FOLDER, POOL_MOUNT, HostLayout
 from orchestrator.lab.processes import HOST_MARK, LAB_MARK
 from orchestrator.lab.shell import run
@@ -67,6 +67,7 @@ def start(host: HostLayout, say: Say) -> psutil.Process:
 def stop(host: HostLayout) -> None:
     """End everything that runs on a host, at once, as by pulling its plug. Its files stay."""
     processes.end((each for each, name in processes.marked(host.lab.folder) if name == host.name), _STOP_TIMEOUT_S)
+    leftovers.free_loop_devices(host.folder)  # else the next start could mount the pool beside the last
 
 
 def start_daemons(host: HostLayout, holder: psutil.Process, say: Say) -> None:

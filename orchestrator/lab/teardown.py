@@ -6,15 +6,12 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.errors import LabError
-from orchestrator.lab import network, processes
+from orchestrator.lab import leftovers, network, processes
 from orchestrator.lab.host import Say
 from orchestrator.lab.layout import LabLayout
-from orchestrator.lab.shell import run
 
 _END_TIMEOUT_S = 10.0
 _TERM_TIMEOUT_S = 3.0
-_LOOP_TIMEOUT_S = 5.0
 
 
 def take_down(layout: LabLayout, say: Say) -> None:
@@ -24,7 +21,8 @@ def take_down(layout: LabLayout, say: Say) -> None:
     for name in [*hosts, *controllers]:
         say(f"network namespace {name}")
         network.remove(name)
-    _free_loop_devices(layout.folder)
+    leftovers.free_loop_devices(layout.folder)
+    leftovers.unload_profiles(layout.folder)
     if any(layout.folder.iterdir()):
         say(f"files in {layout.folder}")
     shutil.rmtree(layout.folder)
@@ -68,21 +66,3 @@ def _end_processes(layout: LabLayout, hosts: list[str], controllers: list[str], 
 
 def _inodes(names: list[str]) -> list[int]:
     return [inode for inode in map(network.inode, names) if inode is not None]
-
-
-def _free_loop_devices(folder: Path) -> None:
-    """The kernel frees a loop device with its last mount; one that lingers is detached by hand."""
-    try:
-        processes.wait_until(lambda: not _loop_devices(folder), _LOOP_TIMEOUT_S, "loop devices were not freed")
-    except LabError:
-        for device in _loop_devices(folder):
-            run(["losetup", "--detach", device])
-
-
-def _loop_devices(folder: Path) -> list[str]:
-    found = []
-    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
-        with suppress(OSError):  # freed meanwhile
-            if Path(backing.read_text(encoding="utf-8").strip()).is_relative_to(folder):
-                found.append(f"/dev/{backing.parent.parent.name}")
-    return found

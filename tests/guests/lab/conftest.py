@@ -26,7 +26,7 @@ def labs_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def lab_name(request: pytest.FixtureRequest) -> str:
+def lab_name() -> str:
     """A name that no lab of someone else's on this machine bears."""
     return f"t{os.getpid()}"
 
