@@ -155,19 +155,22 @@ def _view(vm: Resource) -> Resource:
 
 def _view_rows(view: Resource) -> list[dict[str, Any]]:
     """A view's many lists of statuses as one table: counts, states, health, extensions, services."""
-    rows = [
-        {"code": each.get("code"), "displayStatus": each.get("count")}
-        for each in dig(view, "virtualMachine.statusesSummary", [])
-    ]
+    rows = _counted(dig(view, "virtualMachine.statusesSummary"))
     rows += view.get("statuses") or []
     if health := dig(view, "vmHealth.status"):
         rows.append(health)
     for extension in view.get("extensions") or []:
         statuses = [*(extension.get("statuses") or []), *(extension.get("substatuses") or [])]
+        statuses += _counted(extension.get("statusesSummary"))
         rows += [{**status, "code": f"{extension['name']}: {status.get('code')}"} for status in statuses]
     for service in view.get("orchestrationServices") or []:
         rows.append({"code": service.get("serviceName"), "displayStatus": service.get("serviceState")})
     return rows
+
+
+def _counted(summary: list[Resource] | None) -> list[dict[str, Any]]:
+    """How often each code occurs, shown as "2 instances"."""
+    return [{"code": each["code"], "displayStatus": f"{each['count']} instances"} for each in summary or []]
 
 
 def list_skus(session: Session, scale_set: SetRef) -> None:

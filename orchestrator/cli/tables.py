@@ -45,6 +45,13 @@ def _protection(vm: Mapping[str, Any]) -> str:
     return "scale-in" if policy.get("protectFromScaleIn") else ""
 
 
+def _trouble(vm: Mapping[str, Any]) -> str:
+    """What went wrong, where the instance view says so."""
+    statuses = dig(vm, "properties.instanceView.statuses", [])
+    found = [str(each["message"]) for each in statuses if each.get("message") and each.get("level") != "Info"]
+    return "; ".join(found)
+
+
 INSTANCES: Sequence[Column] = (
     at("Id", "instanceId", is_number=True),
     at("Name", "name"),
@@ -52,11 +59,12 @@ INSTANCES: Sequence[Column] = (
     Column("Power", power_of),
     Column("Health", health_of),
     at("Host", "properties.instanceView.assignedHost"),
-    at("Zone", "zones"),
+    Column("Zone", lambda vm: dig(vm, "properties.instanceView.zone") or vm.get("zones")),
     at("FD", "properties.instanceView.platformFaultDomain", is_number=True),
     at("Address", "properties.instanceView.privateIPAddress"),
     at("Latest", "properties.latestModelApplied"),
     Column("Protected", _protection),
+    Column("Why", _trouble),
 )
 
 STATUSES: Sequence[Column] = (

@@ -61,6 +61,9 @@ def test_a_dry_run_shows_the_changes_and_writes_nothing(vmss: Vmss, daemon: Fake
     outcome = vmss("apply", "-f", str(file), "--dry-run")
     assert "web: ~ sku.capacity: 2 -> 3" in outcome.err
     assert "scaleIn" not in outcome.err
+    file.write_text(f"{WEB}tags: {{b: x}}\n")
+    daemon.add_set("web", tags={"a": "gone", "b": "x"})
+    assert 'web: - tags.a: "gone"' in vmss("apply", "-f", str(file), "--dry-run").err
     assert daemon.sent("PUT") == []
 
 

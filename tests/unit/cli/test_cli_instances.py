@@ -71,11 +71,14 @@ def test_a_failed_operation_prints_its_reason_and_exits_with_1(vmss: Vmss, daemo
 def test_instances_are_listed_with_power_health_place_and_protection(vmss: Vmss, daemon: FakeDaemon) -> None:
     vm = instance(4, health="healthy", assignedHost="h2", platformFaultDomain=1)
     vm["properties"]["protectionPolicy"] = {"protectFromScaleIn": True}
-    daemon.instances["web"] = [vm, instance(5, state="Creating")]
+    failed = instance(5, state="Failed")
+    failed["properties"]["instanceView"]["statuses"][0] |= {"level": "Error", "message": "memory ran out on h1"}
+    daemon.instances["web"] = [vm, failed]
     outcome = vmss("list-instances", "web")
-    header, first, _ = outcome.out.splitlines()
+    header, first, second = outcome.out.splitlines()
     assert first.split()[:6] == ["4", "web_4", "Succeeded", "running", "healthy", "h2"]
     assert first[header.index("Protected") :] == "scale-in"
+    assert second.endswith("memory ran out on h1")
     assert daemon.requests[-1].query["$expand"] == "instanceView"
 
 

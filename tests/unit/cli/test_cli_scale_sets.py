@@ -279,12 +279,20 @@ def test_the_instance_view_is_one_table_of_counts_states_and_extensions(vmss: Vm
     daemon.add_set("web")
     view = {
         "virtualMachine": {"statusesSummary": [{"code": "ProvisioningState/succeeded", "count": 2}]},
+        "extensions": [
+            {"name": "web", "statusesSummary": [{"code": "ProvisioningState/succeeded", "count": 1}]},
+            {"name": "health", "statuses": [{"code": "ProvisioningState/failed/3", "message": "exit code 3"}]},
+        ],
         "orchestrationServices": [{"serviceName": "AutomaticRepairs", "serviceState": "Running"}],
     }
     daemon.answers[("GET", "/web/instanceView")] = lambda _: httpx.Response(200, json=view)
     lines = vmss("get-instance-view", "web").out.splitlines()
-    assert lines[1].split() == ["ProvisioningState/succeeded", "2"]
-    assert lines[2].split() == ["AutomaticRepairs", "Running"]
+    assert [line.split() for line in lines[1:]] == [
+        ["ProvisioningState/succeeded", "2", "instances"],
+        ["web:", "ProvisioningState/succeeded", "1", "instances"],
+        ["health:", "ProvisioningState/failed/3", "exit", "code", "3"],
+        ["AutomaticRepairs", "Running"],
+    ]
     assert json.loads(vmss("get-instance-view", "web", "-o", "json").out) == view
 
 

@@ -3,14 +3,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingUnixStreamServer
+from socketserver import BaseServer, ThreadingTCPServer, ThreadingUnixStreamServer
 
 import pytest
 
 from orchestrator.cli.client import Client
-from orchestrator.cli.endpoint import find_endpoint
+from orchestrator.cli.endpoint import Endpoint, find_endpoint
 from orchestrator.cli.faults import DaemonUnreachable
 
 
@@ -33,23 +34,34 @@ class Echo(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-@pytest.fixture
-def socket_path(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "vmssd.sock"
-    with ThreadingUnixStreamServer(str(path), Echo) as server:
+@contextmanager
+def serving(server: BaseServer) -> Iterator[None]:
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield path
+        yield
         server.shutdown()
         thread.join()
 
 
-def test_a_real_unix_socket_is_spoken_to_whatever_proxy_the_environment_names(
-    socket_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(params=["unix", "tcp"])
+def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Endpoint]:
+    if request.param == "unix":
+        path = str(tmp_path / "vmssd.sock")
+        with serving(ThreadingUnixStreamServer(path, Echo)):
+            yield find_endpoint(path, None, {})
+    else:
+        server = ThreadingTCPServer(("127.0.0.1", 0), Echo)
+        with serving(server):
+            yield find_endpoint(None, f"http://127.0.0.1:{server.server_address[1]}", {})
+
+
+def test_a_real_socket_is_spoken_to_whatever_proxy_the_environment_names(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
-    client = Client(find_endpoint(str(socket_path), None, {}))
+    client = Client(endpoint)
     answer = client.send("PUT", "/a%2Fb", body={"x": "ö"}, query={"q": "1 2"}).body
     client.close()
     assert answer == {"path": "/a%2Fb?api-version=2024-11-01&q=1+2", "body": {"x": "ö"}}
