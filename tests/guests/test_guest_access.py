@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import io
 import os
@@ -475,6 +476,11 @@ def test_a_slow_application_is_not_waited_for_and_costs_no_connection(access: Ac
     assert access.wait(access.guests.probe(access.guest.address, fast, "inside")).health is Health.HEALTHY
 
 
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself
+        os.kill(pid, number)
+
+
 def test_a_guest_that_hangs_gives_no_answer_and_is_reached_again_when_it_goes_on(access: Access) -> None:
     settings = ProbeSettings("tcp", access.guest.port, timeout_s=1)
     address = access.guest.address
@@ -482,12 +488,12 @@ def test_a_guest_that_hangs_gives_no_answer_and_is_reached_again_when_it_goes_on
     pids = list(access.guest.processes())
     try:
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            _signal(pid, signal.SIGSTOP)
         results = [access.wait(access.guests.probe(address, settings, "inside")) for _ in range(2)]
         rich = replace(settings, protocol="http", is_rich=True)
         assert [each.health for each in results] == [Health.UNHEALTHY, Health.UNHEALTHY]
         assert access.wait(access.guests.probe(address, rich, "inside")).health is Health.UNKNOWN
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            _signal(pid, signal.SIGCONT)
     assert access.wait(access.guests.probe(address, settings, "inside")).health is Health.HEALTHY
