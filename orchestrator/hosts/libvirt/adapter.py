@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from orchestrator.errors import HostRefused
+from orchestrator.errors import HostRefused, HostUnreachable
 from orchestrator.hosts.doctor import Check
 from orchestrator.hosts.libvirt import console, counters, doctor, guests, images, volumes
 from orchestrator.hosts.libvirt.acceleration import choose_accelerator
@@ -139,7 +139,13 @@ class LibvirtHost:
     async def stats(self) -> list[GuestStats]:
         await self._around()
         read = partial(counters.read, facts=self._facts, installation=self._installation)
-        return await self._connections.work(read, "count its guests' work", self._deadlines.query_s)
+        half_s = self._deadlines.query_s / 2
+        try:
+            return await self._connections.work(read, "count its guests' work", half_s)
+        except HostUnreachable:
+            # Perhaps one frozen guest held the answer up. The first question now waits for that guest, and
+            # a second one leaves out who is busy.
+            return await self._connections.work(read, "count its guests' work", half_s)
 
     async def console(self, owner: Owner, max_bytes: int = 65_536) -> bytes:
         await self._around()

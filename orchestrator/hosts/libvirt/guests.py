@@ -7,7 +7,6 @@ the seed is written anew while a whole overlay is kept (it may be a deallocated 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from orchestrator.hosts.libvirt import images, volumes
 from orchestrator.hosts.libvirt.acceleration import Accelerator
 from orchestrator.hosts.libvirt.domain_xml import GuestPaths, domain_xml
 from orchestrator.hosts.libvirt.errors import ABSENT_DOMAIN, WRONG_STATE, is_code
-from orchestrator.hosts.libvirt.links import Call
+from orchestrator.hosts.libvirt.links import Abandoned, Call
 from orchestrator.hosts.libvirt.tags import owner_of_domain
 from orchestrator.model.guest import GuestSpec, Owner
 
@@ -73,7 +72,7 @@ def _make(call: Call, spec: GuestSpec, around: Surroundings, undo: ExitStack) ->
         volumes.make_empty(call, spec.owner.log_volume)
     definition = domain_xml(spec, paths, around.accelerator, around.tb_cache_mib)
     domain = call.connection.defineXML(definition)
-    undo.callback(_quietly, lambda: _undefine(domain))
+    undo.callback(_undefine_quietly, call, domain)
     call.check()
     return domain
 
@@ -237,11 +236,13 @@ def _is_over(error: libvirt.libvirtError) -> bool:
     return is_code(error, WRONG_STATE) or is_code(error, ABSENT_DOMAIN)
 
 
-def _quietly(action: Callable[[], object]) -> None:
+def _undefine_quietly(call: Call, domain: libvirt.virDomain) -> None:
+    """While undoing, the first error is the one to report; and a call given up must not undo a later one."""
     try:
-        action()
-    except libvirt.libvirtError:
-        return  # while undoing, the first error is the one to report
+        call.check()
+        _undefine(domain)
+    except (libvirt.libvirtError, Abandoned):
+        return
 
 
 def _named(owner: Owner | None) -> str:

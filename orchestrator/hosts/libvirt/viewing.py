@@ -7,6 +7,7 @@ from typing import Any
 
 import libvirt
 
+from orchestrator.hosts.libvirt import volumes
 from orchestrator.hosts.libvirt.capacity import measure
 from orchestrator.hosts.libvirt.errors import ABSENT_DOMAIN, ABSENT_VOLUME, is_code
 from orchestrator.hosts.libvirt.facts import DomainFacts, FactsCache
@@ -68,15 +69,7 @@ class Viewer:
 
     def _refresh_pool(self, call: Call) -> None:
         now_s = time.monotonic()
-        if now_s - self._refreshed_s < POOL_REFRESH_EVERY_S:
-            return
-        try:
-            call.pool.refresh(0)
-        except libvirt.libvirtError as error:
-            # "has asynchronous jobs running": a volume is being made just now; the next look tries again.
-            if not is_code(error, libvirt.VIR_ERR_INTERNAL_ERROR):
-                raise
-        else:
+        if now_s - self._refreshed_s >= POOL_REFRESH_EVERY_S and volumes.refresh(call):
             self._refreshed_s = now_s
 
     def _volumes(self, call: Call) -> tuple[SeenVolume, ...]:

@@ -41,7 +41,8 @@ def pool_path(call: Call) -> str:
 
 def names(call: Call) -> set[str]:
     """The names of all volumes that libvirt knows in the pool: one round trip."""
-    return set(call.pool.listVolumes())
+    # Not listVolumes(): it counts first and lists then, and cuts the list where volumes came in between.
+    return {volume.name() for volume in call.pool.listAllVolumes(0)}
 
 
 def find(call: Call, name: str) -> libvirt.virStorageVol | None:
@@ -148,14 +149,33 @@ def delete(call: Call, name: str) -> None:
 
 
 def require_room(call: Call, host: str, needed_bytes: int) -> None:
-    """Refuse before making anything when the pool, as libvirt last counted it, has no room."""
-    available = int(call.pool.info()[3])
-    if available < needed_bytes + RESERVE_BYTES:
+    """Refuse before making anything when the pool has no room."""
+    wanted = needed_bytes + RESERVE_BYTES
+    if _available_bytes(call) >= wanted:
+        return
+    refresh(call)  # libvirt's figure is as old as its last count; ask for a new one before saying no
+    available = _available_bytes(call)
+    if available < wanted:
         raise InsufficientCapacity(
             f"Host {host} has too little disk in its pool '{call.pool.name()}': "
-            f"{available // 1024**2} MiB left, {(needed_bytes + RESERVE_BYTES) // 1024**2} MiB needed",
+            f"{available // 1024**2} MiB left, {wanted // 1024**2} MiB needed",
             target=host,
         )
+
+
+def _available_bytes(call: Call) -> int:
+    return int(call.pool.info()[3])
+
+
+def refresh(call: Call) -> bool:
+    """Let the host count the pool anew; false when it cannot just now, because it is making a volume."""
+    try:
+        call.pool.refresh(0)
+    except libvirt.libvirtError as error:
+        if is_code(error, libvirt.VIR_ERR_INTERNAL_ERROR):  # "has asynchronous jobs running"
+            return False
+        raise
+    return True
 
 
 def delete_quietly(call: Call, name: str) -> None:

@@ -1,0 +1,1 @@
+"""One suite of the Host port's contract, against the simulated and the libvirt adapter."""
