@@ -89,25 +89,25 @@ class Actor:
         key = f"{row.set_uid}/{row.instance_id}/{row.generation}"
         return GuestAddress(key, row.address, "root", row.host_key_public, self.owner(row).vm_uuid)
 
-    def _update(self, row: Instance, kind: str, outcome: str, **changes: Any) -> None:
+    def _update(self, row: Instance, kind: str, told: str, **changes: Any) -> None:
         """See Note [Rows are read again]."""
         current = self._store.instance(row.set_uid, row.instance_id)
         with self._store.write() as tx:
             if current and current.generation == row.generation and changes:
                 tx.put_instance(current.but(**changes))
-            tx.add_events([self._event(row, kind, outcome)])
+            outcome = "failed" if changes.get("failure") else "done"
+            tx.add_events([self._event(row, kind, told, outcome)])
 
-    def _event(self, row: Instance, kind: str, outcome: str) -> Event:
+    def _event(self, row: Instance, kind: str, told: str, outcome: str = "done") -> Event:
         record = self._store.scale_set(row.set_uid)
         name = record.name if record else None
         return Event(
-            self._now(), kind, EventPhase.AFTER, outcome, row.set_uid, name, row.instance_id, row.host, outcome
+            self._now(), kind, EventPhase.AFTER, told, row.set_uid, name, row.instance_id, row.host, outcome
         )
 
     def _fail(self, row: Instance, error: VmssError) -> None:
         failure = Failure(error.code, error.message, self._now())
-        outcome = f"failed: {error.message}"
-        self._update(row, "fail", outcome, stage=Stage.FAILED, failure=failure, changed_at=self._now())
+        self._update(row, "fail", error.message, stage=Stage.FAILED, failure=failure, changed_at=self._now())
 
     async def _give_back(self, row: Instance, error: InsufficientCapacity) -> None:
         """The host had no room after all. What never ran leaves nothing there and looks for another place;

@@ -214,7 +214,7 @@ class SetLoop:
             record.name if record else None,
             row.instance_id,
             row.host,
-            f"failed: {message}",
+            "failed",
         )
         with self._parts.store.write() as tx:
             tx.add_events([event])

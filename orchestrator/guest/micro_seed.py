@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _STATE = "var/lib/vmss"
 _FIRST_USER_ID = 1000
-_USER_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")
+_USER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _READ_MEMBERS = {"users", "write_files", "runcmd", "bootcmd", "ssh_authorized_keys"}
 
 
@@ -95,7 +95,7 @@ def _users(identity: SeedIdentity, config: Mapping[str, Any]) -> dict[str, list[
         if isinstance(entry, Mapping):
             users.setdefault(str(entry.get("name")), []).extend(_texts(entry.get("ssh_authorized_keys")))
     for name in users:
-        if not _USER_NAME.match(name):
+        if not _USER_NAME.fullmatch(name):
             raise BadInput(f"'{name}' cannot be the name of a user in a guest.")
     return users
 

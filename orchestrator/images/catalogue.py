@@ -183,7 +183,7 @@ class Catalogue:
         return tuple(sorted(self.folder.glob(f"[!.]*/*/{DESCRIPTION}")))
 
     def _version_folder(self, name: str, version: str) -> Path:
-        if not NAME.match(name) or not VERSION.match(version):
+        if not NAME.fullmatch(name) or not VERSION.fullmatch(version):
             raise ImageError(f"There is no image '{name}' {version}.")
         return self.folder / name / version
 

@@ -43,7 +43,10 @@ def fetch(source: str | Path, target: Path, sha256: str, max_bytes: int = MAX_DO
 
 
 def _chunks(source: str) -> Iterator[bytes]:
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:
+        raise ImageError(f"'{source}' is not a URL: {error}.", code="ImageNotAllowed") from error
     if parts.scheme in ("http", "https"):
         return _from_web(httpx.URL(source))
     if parts.scheme == "file":

@@ -11,10 +11,10 @@ from typing import Any
 from orchestrator.errors import ImageError
 from orchestrator.model.guest import Boot
 
-NAME = re.compile(r"^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$")
-VERSION = re.compile(r"^\d{1,9}\.\d{1,9}\.\d{1,9}$")
-_URN_PART = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9_])?$")
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
+VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
+_URN_PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9_])?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Urn:
 
     def __post_init__(self) -> None:
         for part in (self.publisher, self.offer, self.sku):
-            if not _URN_PART.match(part):
+            if not _URN_PART.fullmatch(part):
                 raise ImageError(f"'{part}' cannot be part of an image's URN.", code="ImageNotAllowed")
-        if self.version.lower() != "latest" and not VERSION.match(self.version):
+        if self.version.lower() != "latest" and not VERSION.fullmatch(self.version):
             raise ImageError(
                 f"An image version is 'latest' or three numbers such as 1.0.0; '{self.version}' is neither.",
                 code="ImageNotAllowed",
@@ -79,16 +79,16 @@ class ImageVersion:
     recipe_fingerprint: str | None = None
 
     def __post_init__(self) -> None:
-        if not NAME.match(self.name):
+        if not NAME.fullmatch(self.name):
             raise ImageError(
                 f"An image's name is up to 64 small letters, digits, dots and dashes; '{self.name}' is not.",
                 code="ImageNotAllowed",
             )
-        if not VERSION.match(self.version):
+        if not VERSION.fullmatch(self.version):
             raise ImageError(f"'{self.version}' is not a version of three numbers.", code="ImageNotAllowed")
         Urn(self.publisher, self.offer, self.sku)
         for digest in (self.sha256, self.kernel_sha256, self.initrd_sha256):
-            if digest is not None and not _SHA256.match(digest):
+            if digest is not None and not _SHA256.fullmatch(digest):
                 raise ImageError(f"'{digest}' is not a sha256 in hexadecimal digits.", code="ImageNotAllowed")
 
     @property

@@ -86,10 +86,13 @@ def _fullest(
         return chosen, ""
     others = [count for group, count in counts.items() if count < highest]
     names = sorted({_group_name(key(row)) for row in chosen})
-    label = f"{word} {', '.join(names)}"
+    if len(names) > 1:
+        label, verb = f"{word}s {' and '.join(names)}", "which have"
+    else:
+        label, verb = f"{word} {names[0]}", "which has"
     if not others:
         return chosen, f"{label}, all with {highest}"
-    return chosen, f"{label}, which has {highest} while others have {max(others)}"
+    return chosen, f"{label}, {verb} {highest} while others have {max(others)}"
 
 
 def _group_name(group: object) -> str:

@@ -55,9 +55,12 @@ def row_to_set(row: Row, seal: Seal) -> ScaleSet:
     return ScaleSet(**values)
 
 
-def instance_to_row(record: Instance, seal: Seal) -> dict[str, Any]:
+def instance_to_row(record: Instance, seal: Seal | None) -> dict[str, Any]:
+    """Without ``seal`` the private host key is left out."""
     row = _fields(record)
-    row["host_key_private"] = seal.close_text(record.host_key_private)
+    del row["host_key_private"]
+    if seal:
+        row["host_key_private"] = seal.close_text(record.host_key_private)
     row["failure"] = _failure_out(record.failure)
     row["protection"] = asdict(record.protection)
     row["extensions"] = {name: asdict(state) for name, state in record.extensions.items()}

@@ -6,6 +6,7 @@ read leniently and kept canonically; what is unknown is refused by name, never d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -17,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from orchestrator.model.durations import format_duration, parse_duration
 
+_WHOLE = re.compile(r"^-?\d{1,18}$", re.ASCII)
 _MESSAGE_TYPE = "bad_value"
 NOT_POSSIBLE_TYPE = "not_possible"
 
@@ -50,7 +52,7 @@ def _to_bool(value: Any) -> Any:
 
 
 def _to_int(value: Any) -> Any:
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and value.isascii() and len(value) < 20:
+    if isinstance(value, str) and _WHOLE.match(value):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise bad_value("must be a whole number")

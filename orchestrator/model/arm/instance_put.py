@@ -51,7 +51,7 @@ def _protection(given: Any) -> Protection:
         raise
     from_actions = bool(policy.protect_from_scale_set_actions)
     if from_actions and policy.protect_from_scale_in is False:
-        words = f"{_PATH}: protectFromScaleSetActions includes the protection from scale-in, which cannot be false then."
+        words = f"{_PATH}: protectFromScaleSetActions includes protection from scale-in, which stays on with it."
         raise BadInput(words, target=f"{_PATH}.protectFromScaleIn")
     return Protection(from_actions or bool(policy.protect_from_scale_in), from_actions)
 

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from pydantic import Field, field_validator
 
+from orchestrator.errors import BadInput, ErrorDetail
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Duration, Flag, Whole, bad_value, not_possible
+from orchestrator.model.arm.problems import as_detail, error_of
 from orchestrator.model.health import ProbeSettings
 from orchestrator.model.health_extension import parse_health_extension
 
@@ -97,4 +99,15 @@ class ExternalHealthProbe(ArmModel):
 
     def settings(self) -> ProbeSettings:
         """As the prober takes it. Raises ``BadInput`` for members that do not fit together."""
-        return parse_health_extension(self.to_json(), None, "1.0", PROBE_PATH)
+        try:
+            return parse_health_extension(self.to_json(), None, "1.0", PROBE_PATH)
+        except BadInput as error:
+            details = [_at_probe(each) for each in error.details or (as_detail(error),)]
+        raise error_of(details)
+
+
+def _at_probe(detail: ErrorDetail) -> ErrorDetail:
+    """The extension keeps its members below ``settings``, the probe has them itself."""
+    below = f"{PROBE_PATH}.settings"
+    target = (detail.target or PROBE_PATH).replace(below, PROBE_PATH)
+    return ErrorDetail(detail.code, detail.message.replace(below, PROBE_PATH), target)

@@ -26,19 +26,27 @@ _TYPE_WORDS = {
 
 
 def raise_problems(details: Sequence[ErrorDetail]) -> None:
-    """Raise one error for all of them, or return when there are none.
+    """Raise one error for all of them, or return when there are none."""
+    if details:
+        raise error_of(details)
 
-    ``NotPossible`` only if each of them is well formed input that this version does not do."""
-    if not details:
-        return
+
+def error_of(details: Sequence[ErrorDetail]) -> BadInput:
+    """One error for at least one problem. ``NotPossible`` only if each of them is well formed input that this
+    version does not do."""
     codes = {detail.code for detail in details}
     kind = NotPossible if codes == {NotPossible.code} else BadInput
     code = UNKNOWN_MEMBER if UNKNOWN_MEMBER in codes else kind.code
     first = details[0]
     if len(details) == 1:
-        raise kind(first.message, code=code, target=first.target)
+        return kind(first.message, code=code, target=first.target)
     message = f"{len(details)} properties are wrong: " + " ".join(detail.message for detail in details)
-    raise kind(message, code=code, target=first.target, details=details)
+    return kind(message, code=code, target=first.target, details=details)
+
+
+def as_detail(error: BadInput) -> ErrorDetail:
+    """An error that has no details as the one it is."""
+    return ErrorDetail(error.code, error.message, error.target)
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[ErrorDetail]:

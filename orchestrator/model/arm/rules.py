@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator.errors import BadInput, ErrorDetail
 from orchestrator.model.arm.policies import PROBE_PATH
+from orchestrator.model.arm.problems import as_detail
 from orchestrator.model.custom_script import parse_custom_script
 from orchestrator.model.health import ProbeSettings
 from orchestrator.model.health_extension import parse_health_extension
@@ -90,5 +91,5 @@ def _problems(check: Callable[[], object]) -> list[ErrorDetail]:
     try:
         check()
     except BadInput as error:
-        return list(error.details) or [ErrorDetail(error.code, error.message, error.target)]
+        return list(error.details) or [as_detail(error)]
     return []

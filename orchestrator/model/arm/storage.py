@@ -42,7 +42,7 @@ class ImageReference(ArmModel):
             raise bad_value("must have either an id or publisher, offer, sku and version, not both")
         if not self.id and not all(words):
             raise bad_value("must have either an id or publisher, offer and sku")
-        return self
+        return self if self.id or self.version else self.model_copy(update={"version": "latest"})
 
     @property
     def catalogue_name(self) -> str:
