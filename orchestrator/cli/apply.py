@@ -124,8 +124,7 @@ def _put(client: Client, wish: Wish) -> Reply:
 
 
 def _would_do(session: Session, wish: Wish, old: Resource) -> Resource:
-    tags = {"tags": wish.body["tags"]} if "tags" in wish.body else {}  # not merged but replaced
-    found = list(changes(old, {**merge(old, wish.body), **tags}))
+    found = list(changes(old, merge(old, wish.body)))
     return _outcome(session, wish, old, [each for each in found if not _is_write_only(each)])
 
 

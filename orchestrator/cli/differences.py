@@ -12,26 +12,30 @@ Object = Mapping[str, Any]
 _READ_ONLY = {"id", "type", "etag", "systemData", "provisioningState", "uniqueId", "timeCreated"}
 _SHORT = 60
 
+_WHOLE = {"tags", "settings", "protectedSettings", "protectionPolicy"}
+"""Objects that the API replaces instead of merging: half of one would drop the other half."""
+
 
 def merge_patch(before: Object, after: Object) -> dict[str, Any]:
-    """What to merge into ``before`` to get ``after`` (RFC 7396): objects by member, anything else whole,
-    ``null`` for what is gone."""
+    """What to merge into ``before`` to get ``after`` (RFC 7396, as the API does it): objects by member, anything
+    else and what is ``_WHOLE`` as it is, ``null`` for what is gone."""
     patch: dict[str, Any] = {name: None for name in before if name not in after}
     for name, value in after.items():
         old = before.get(name)
         if name in before and old == value:
             continue
-        patch[name] = merge_patch(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        is_merged = isinstance(old, Mapping) and isinstance(value, Mapping) and name not in _WHOLE
+        patch[name] = merge_patch(old or {}, value) if is_merged else value
     return patch
 
 
 def merge(before: Object, patch: Object) -> dict[str, Any]:
-    """``before`` with ``patch`` merged in (RFC 7396)."""
+    """``before`` with ``patch`` merged in, as the API does it."""
     merged = dict(before)
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, Mapping) and name not in _WHOLE:
             old = merged.get(name)
             merged[name] = merge(old if isinstance(old, Mapping) else {}, value)
         else:

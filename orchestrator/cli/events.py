@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -34,21 +35,33 @@ def events(
     ] = None,
     resource_group: GroupOption = "default",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    last: Annotated[int, typer.Option(min=0, help="Of what was, show this many at most.")] = 100,
     after: Annotated[int, typer.Option(min=0, metavar="SEQ", help="Only later ones than this number.")] = 0,
 ) -> None:
     """Show what was done, and why."""
-    query = {"after": str(after)}
+    query = {}
     if set_name is not None:
         query["resourceId"] = session.client.path_of(SetRef(resource_group, set_name))
-    first: Resource = session.client.get(f"{OWN}/events", **query)
+    past = _past(session, query, after, last)
     if not follow:
-        session.show(first["value"], EVENTS)
+        session.show(past["value"], EVENTS)
         return
     try:
-        for event in _stream(session, first, query):
+        for event in _stream(session, past, query):
             print(_line(session, event), flush=True)
     except KeyboardInterrupt:
         return
+
+
+def _past(session: Session, query: Mapping[str, str], after: int, last: int) -> Resource:
+    """The last events so far, over all pages, and the number to go on from."""
+    kept: deque[Resource] = deque(maxlen=last)
+    while True:
+        page: Resource = session.client.get(f"{OWN}/events", **query, after=str(after))
+        if not page["value"]:
+            return {"value": list(kept), "next": page["next"]}
+        kept.extend(page["value"])
+        after = page["next"]
 
 
 def _stream(session: Session, first: Resource, query: Mapping[str, str]) -> Iterator[Resource]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +13,12 @@ from orchestrator.cli.command import command
 from orchestrator.cli.output import Column, at
 from orchestrator.cli.session import Session
 from orchestrator.cli.tables import local_time
-from orchestrator.errors import ImageError, NotFound
+from orchestrator.errors import BadInput, ImageError, NotFound
 from orchestrator.images.build import DEFAULT_FOLDER, build
 from orchestrator.images.catalogue import Catalogue
 from orchestrator.images.recipes import recipe_names
-from orchestrator.images.versions import ImageVersion
+from orchestrator.images.versions import ImageVersion, Urn
+from orchestrator.model.guest import Boot
 
 image_app = typer.Typer(help="Base images of guests.", no_args_is_help=True)
 
@@ -80,6 +82,49 @@ def list_images(session: Session, images_dir: Folder = DEFAULT_FOLDER) -> None:
 def show_image(session: Session, name: Name, images_dir: Folder = DEFAULT_FOLDER) -> None:
     """Show one version of an image; the newest when none is named."""
     session.show(_as_json(_find(Catalogue(images_dir), name)))
+
+
+@dataclass(frozen=True, slots=True)
+class AddFlags:
+    """Where a stranger's image comes from and what it is."""
+
+    sha256: Annotated[str, typer.Option(help="Its checksum, from someone you trust.")]
+    file: Annotated[Path | None, typer.Option(help="A qcow2 file of this machine.")] = None
+    url: Annotated[str | None, typer.Option(help="Or where to fetch it: https, http.")] = None
+    urn: Annotated[str | None, typer.Option(help="publisher:offer:sku[:version] [default: local:NAME:NAME]")] = None
+    boot: Annotated[str, typer.Option(metavar="bios|uefi", help="How it boots.")] = Boot.BIOS.value
+    login_user: Annotated[str, typer.Option(help="Whom it lets in.")] = "root"
+    os_name: Annotated[str, typer.Option(help="What it is.")] = "linux"
+
+    @property
+    def source(self) -> str:
+        """Raises ``BadInput`` unless exactly one of the two is given."""
+        if (self.file is None) == (self.url is None):
+            raise BadInput("give the image by either --file or --url")
+        return str(self.file or self.url)
+
+
+@command(image_app, "add")
+def add_image(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The image's short name.")],
+    flags: AddFlags,
+    images_dir: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Take in a qcow2 image. It must match its checksum and stand alone: no backing or data file inside."""
+    if flags.boot.lower() not in ("bios", "uefi"):
+        raise BadInput(f"--boot: bios or uefi, not {flags.boot}")
+    added = Catalogue(images_dir).add(
+        name,
+        flags.source,
+        flags.sha256,
+        boot=Boot(flags.boot.lower()),
+        urn=Urn.parse(flags.urn) if flags.urn else None,
+        login_user=flags.login_user,
+        os_name=flags.os_name,
+        say=session.note,
+    )
+    session.show(_as_json(added), _COLUMNS)
 
 
 @command(image_app, "remove")

@@ -83,13 +83,16 @@ def console(
     scale_set: SetRef,
     instance_id: Annotated[str, typer.Argument(metavar="ID", help="The instance.", show_default=False)],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    max_bytes: Annotated[int, typer.Option("--bytes", min=1, help="How much of the log's end.")] = _CONSOLE_BYTES,
+    max_bytes: Annotated[
+        int, typer.Option("--bytes", min=1, max=1 << 20, help="How much of the log's end.")
+    ] = _CONSOLE_BYTES,
 ) -> None:
     """Print a guest's serial log."""
     path = session.client.path_of(scale_set, "virtualMachines", instance_id, "console")
 
     def tail() -> str:
-        return session.client.send("GET", path, query={"bytes": str(max_bytes)}).text
+        text = session.client.send("GET", path, query={"bytes": str(max_bytes)}).text
+        return text.lstrip("\ufffd")  # the tail may begin in the middle of a character
 
     shown = tail()
     typer.echo(shown, nl=False)

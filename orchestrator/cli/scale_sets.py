@@ -18,6 +18,8 @@ from orchestrator.errors import BadInput
 
 PANEL = "Scale sets"
 DEFAULT_SIZE = "Lab_Small"
+_SIZES_OF_IMAGES = {"micro": "Lab_Micro"}
+"""Images that are at home in less than the default size."""
 
 
 def register(app: typer.Typer) -> None:
@@ -65,7 +67,7 @@ def find_image(session: Session, text: str) -> tuple[Resource, str]:
         known = ", ".join(sorted({str(each["name"]) for each in images})) or "none yet (vmss image build micro)"
         raise BadInput(f"there is no image {text}; the catalogue has: {known}", target="image")
     reference = {part: found[part] for part in ("publisher", "offer", "sku")}
-    return {**reference, "version": "latest"}, found.get("defaultSize") or DEFAULT_SIZE
+    return {**reference, "version": "latest"}, _SIZES_OF_IMAGES.get(found["name"], DEFAULT_SIZE)
 
 
 def put_set(session: Session, scale_set: SetRef, body: Resource, title: str, *, no_wait: bool) -> None:

@@ -154,8 +154,6 @@ def put_changed(session: Session, path: str, change: Callable[[Resource], None])
         wanted = copy.deepcopy(resource)
         change(wanted)
         body = {"location": resource.get("location"), **merge_patch(resource, wanted)}
-        if "tags" in body:
-            body["tags"] = wanted.get("tags") or {}  # tags are not merged but replaced
         try:
             return session.client.send("PUT", path, body=body, headers=headers)
         except ApiError as error:

@@ -18,6 +18,13 @@ def event(seq: int, reason: str = "because", **members: Any) -> dict[str, Any]:
     return {**base, "phase": "before", "reason": reason, "outcome": None, **members}
 
 
+def paged(seen: Seen, known: list[dict[str, Any]], size: int = 2) -> httpx.Response:
+    """A page of at most ``size`` events above ``after``, as the API gives it."""
+    after = int(seen.query["after"])
+    found = [each for each in known if each["seq"] > after][:size]
+    return httpx.Response(200, json={"value": found, "next": found[-1]["seq"] if found else after})
+
+
 def test_plan_shows_each_step_with_its_reason_and_the_notes(vmss: Vmss, daemon: FakeDaemon) -> None:
     daemon.add_set("web")
     step = {"kind": "delete", "instanceId": 3, "host": "h1", "reason": "oldest in fault domain 2"}
@@ -66,14 +73,22 @@ def test_status_counts_the_instances_in_words(vmss: Vmss, daemon: FakeDaemon) ->
 
 
 def test_events_of_one_set_ask_for_that_resource(vmss: Vmss, daemon: FakeDaemon) -> None:
-    daemon.own["events"] = {"value": [event(1)], "next": 1}
+    daemon.answers[("GET", f"{OWN}/events")] = lambda seen: paged(seen, [event(9)])
     out = vmss("events", "--set", "web", "--after", "7").out
     assert out.splitlines()[1].split()[2:] == ["web", "3", "create", "before", "because"]
-    query = daemon.requests[-1].query
+    query = next(each.query for each in daemon.requests if each.path.endswith("/events"))
     assert query["after"] == "7"
     assert query["resourceId"].endswith(
         "/resourceGroups/default/providers/Microsoft.Compute/virtualMachineScaleSets/web"
     )
+
+
+def test_of_many_pages_of_events_the_last_ones_are_shown(vmss: Vmss, daemon: FakeDaemon) -> None:
+    many = [event(seq) for seq in range(1, 8)]
+    daemon.answers[("GET", f"{OWN}/events")] = lambda seen: paged(seen, many)
+    query = "[].seq"
+    assert vmss("events", "--last", "3", "--query", query, "-o", "tsv").out == "5\n6\n7\n"
+    assert vmss("events", "--after", "6", "--query", query, "-o", "tsv").out == "7\n"
 
 
 def test_following_events_polls_from_the_last_number_on_and_outlives_a_restart(
@@ -81,8 +96,8 @@ def test_following_events_polls_from_the_last_number_on_and_outlives_a_restart(
 ) -> None:
     def pages(seen: Seen) -> httpx.Response:
         after = int(seen.query["after"])
-        if after == 0:
-            return httpx.Response(200, json={"value": [event(5, "first")], "next": 5})
+        if "waitSeconds" not in seen.query:
+            return paged(seen, [event(5, "first")])
         if after == 5 and not clock.sleeps:
             raise httpx.ConnectError("the daemon restarts")
         if after == 5:
@@ -93,14 +108,14 @@ def test_following_events_polls_from_the_last_number_on_and_outlives_a_restart(
     outcome = vmss("events", "--follow")
     assert outcome.code == 0
     assert [line.split("  ")[-1].strip() for line in outcome.out.splitlines()] == ["first", "second -> done"]
-    assert [each.query.get("waitSeconds") for each in daemon.requests] == [None, "20", "20", "20"]
+    assert [each.query.get("waitSeconds") for each in daemon.requests] == [None, None, "20", "20", "20"]
     assert daemon.requests[-1].query["after"] == "6"
 
 
 def test_followed_events_as_json_are_one_object_per_line(vmss: Vmss, daemon: FakeDaemon) -> None:
     def pages(seen: Seen) -> httpx.Response:
-        if seen.query["after"] == "0":
-            return httpx.Response(200, json={"value": [event(1), event(2)], "next": 2})
+        if "waitSeconds" not in seen.query:
+            return paged(seen, [event(1), event(2)])
         raise KeyboardInterrupt
 
     daemon.answers[("GET", f"{OWN}/events")] = pages
