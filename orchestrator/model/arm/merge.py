@@ -43,8 +43,8 @@ def _merge(current: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any
             result.pop(name, None)
             continue
         old = current.get(name)
-        if isinstance(old, Mapping) and isinstance(value, Mapping) and key.lower() not in _WHOLE:
-            result[name] = _merge(old, value)
+        if isinstance(value, Mapping) and key.lower() not in _WHOLE:
+            result[name] = _merge(old if isinstance(old, Mapping) else {}, value)
         else:
             result[name] = _copy(value)
     return result
