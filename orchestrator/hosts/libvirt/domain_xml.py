@@ -13,9 +13,10 @@ from orchestrator.model.guest import Boot, GuestSpec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
-# The machine types that boot fastest with what we need; UEFI firmware wants q35.
-_MACHINES = {"x86_64": "pc", "aarch64": "virt"}
-_UEFI_MACHINES = {"x86_64": "q35", "aarch64": "virt"}
+# With its devices straight on the root bus (see _place_on_root_bus) q35 boots a Linux guest under TCG in three
+# quarters of the time that 'pc' takes, and UEFI firmware wants it anyway.
+_MACHINES = {"x86_64": "q35", "aarch64": "virt"}
+_FIRST_PCI_SLOT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,7 @@ def domain_xml(spec: GuestSpec, paths: GuestPaths, accelerator: Accelerator, tb_
     _text(domain, "vcpu", str(spec.vcpus))
     _add_boot(domain, spec, paths, accelerator)
     _add_features(domain, accelerator, tb_cache_mib)
-    if accelerator.kind == "kvm":
-        ET.SubElement(domain, "cpu", mode="host-passthrough")
+    _add_cpu(domain, spec, accelerator)
     ET.SubElement(domain, "clock", offset="utc")
     _text(domain, "on_poweroff", "destroy")
     _text(domain, "on_reboot", "restart")
@@ -60,7 +60,7 @@ def _check(spec: GuestSpec) -> None:
 
 def _add_boot(domain: ET.Element, spec: GuestSpec, paths: GuestPaths, accelerator: Accelerator) -> None:
     is_uefi = spec.image.boot is Boot.UEFI
-    machine = (_UEFI_MACHINES if is_uefi else _MACHINES).get(accelerator.arch)
+    machine = _MACHINES.get(accelerator.arch)
     if machine is None:
         raise HostRefused(f"Guests of architecture {accelerator.arch} are not supported")
     os_element = ET.SubElement(domain, "os")
@@ -73,6 +73,15 @@ def _add_boot(domain: ET.Element, spec: GuestSpec, paths: GuestPaths, accelerato
     for tag, value in (("kernel", paths.kernel), ("initrd", paths.initrd), ("cmdline", spec.image.kernel_cmdline)):
         if value:
             _text(os_element, tag, value)
+
+
+def _add_cpu(domain: ET.Element, spec: GuestSpec, accelerator: Accelerator) -> None:
+    if accelerator.kind == "kvm":
+        ET.SubElement(domain, "cpu", mode="host-passthrough")
+    elif spec.image.boot is not Boot.DIRECT_KERNEL:
+        # Images from elsewhere may want more than QEMU's plainest CPU (x86-64-v2 and up); ours do not, and
+        # boot faster without.
+        ET.SubElement(domain, "cpu", mode="maximum")
 
 
 def _add_features(domain: ET.Element, accelerator: Accelerator, tb_cache_mib: int) -> None:
@@ -105,6 +114,17 @@ def _add_devices(domain: ET.Element, spec: GuestSpec, paths: GuestPaths) -> None
     ET.SubElement(devices, "memballoon", model="virtio")
     ET.SubElement(devices, "controller", type="usb", model="none")
     ET.SubElement(ET.SubElement(devices, "video"), "model", type="none")
+    _place_on_root_bus(devices)
+
+
+def _place_on_root_bus(devices: ET.Element) -> None:
+    # libvirt would put each behind a port of its own, for plugging while running, and the guest would go
+    # through all those buses as it boots.
+    cards = [device for tag in ("interface", "disk", "rng", "memballoon") for device in devices.findall(tag)]
+    for slot, card in enumerate(cards, _FIRST_PCI_SLOT):
+        ET.SubElement(
+            card, "address", type="pci", domain="0x0000", bus="0x00", slot=f"0x{slot:02x}", function="0x0"
+        )
 
 
 def _add_disk(devices: ET.Element, paths: GuestPaths) -> None:
