@@ -54,6 +54,7 @@ class Controller:
         actor = Actor(store, self.fleet, guests, self.wishes, maker, now)
         decider = Decider(store, self.wishes, spaces, maker, now)
         self.parts = Parts(store, self.fleet, self.wishes, decider, actor, self.health, rules, now)
+        self.is_stopped = False
         self._loops: dict[str, SetLoop] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -68,6 +69,7 @@ class Controller:
 
     async def stop(self) -> None:
         """Stop looking. Guests, and what the store says of them, stay as they are."""
+        self.is_stopped = True
         for loop in self._loops.values():
             loop.cancel()
         for task in self._tasks.values():
@@ -78,6 +80,8 @@ class Controller:
 
     def wake(self, uid: str) -> None:
         """Something about this set moved: look again."""
+        if self.is_stopped:
+            return
         loop = self._loops.get(uid)
         if loop is None:
             loop = self._loops[uid] = SetLoop(uid, self.parts)

@@ -84,10 +84,10 @@ def _live(wish: SetWish, row: Instance, seen: Seen, draft: Draft) -> None:
     if row.stage is Stage.CREATING:
         reason = "it is wanted and not there" if row.generation == 1 else "its disk is made anew"
         draft.actions.append(steps.CreateGuest(row.instance_id, reason, row.host or ""))
+    elif is_restarting(row, seen):
+        draft.actions.append(steps.RestartGuest(row.instance_id, "a restart was asked for", row.host or ""))
     elif seen.sight is not Sight.RUNNING:
         return
-    elif row.restarts_wanted > row.restarts_done:
-        draft.actions.append(steps.RestartGuest(row.instance_id, "a restart was asked for", row.host or ""))
     elif row.stage is Stage.BOOTING and wish.has_agent:
         draft.actions.append(steps.AwaitGuest(row.instance_id, "its operating system starts"))
     elif row.stage is Stage.BOOTING:
@@ -95,6 +95,11 @@ def _live(wish: SetWish, row: Instance, seen: Seen, draft: Draft) -> None:
         draft.decisions.append(steps.Advance(row.instance_id, reason, Stage.CONFIGURING))
     elif row.stage is Stage.CONFIGURING:
         _configure(wish, row, draft)
+
+
+def is_restarting(row: Instance, seen: Seen) -> bool:
+    """A restart is owed. One that a crash broke off in the middle shows a dead guest, which is no death."""
+    return row.restarts_wanted > row.restarts_done and seen.sight in {Sight.RUNNING, Sight.DEAD}
 
 
 def _configure(wish: SetWish, row: Instance, draft: Draft) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from orchestrator.model.health import Health
 from orchestrator.model.instance import Instance, Stage, WantedPower
+from orchestrator.plan.fates import is_restarting
 from orchestrator.plan.inputs import RepairAction, SetWish, Sight, World
 from orchestrator.plan.scale_in import is_protected
 
@@ -38,7 +39,8 @@ class RepairPlan:
 def is_dead(row: Instance, world: World) -> bool:
     """Its guest should run and is known not to."""
     wants_running = row.counts and row.wanted_power is WantedPower.RUNNING and row.stage in _PROVISIONED
-    return wants_running and world.of(row).sight in {Sight.DEAD, Sight.ABSENT}
+    seen = world.of(row)
+    return wants_running and seen.sight in {Sight.DEAD, Sight.ABSENT} and not is_restarting(row, seen)
 
 
 def is_sick(row: Instance, world: World) -> bool:

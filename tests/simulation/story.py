@@ -127,12 +127,15 @@ class Story:
             self.rules,
             self.now,
         )
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)  # the killed say nothing
         for host in self.hosts:
             self.world.hypervisor(host.name).memory_mib = self.guest_memory_mib
         await self.controller.start([(host, False) for host in self.hosts])
 
     async def crash(self) -> None:
         """The daemon is killed: its tasks vanish where they stand, nothing is tidied up."""
+        if self.controller:
+            self.controller.is_stopped = True
         current = asyncio.current_task()
         doomed = [task for task in asyncio.all_tasks() if task is not current]
         for task in doomed:
