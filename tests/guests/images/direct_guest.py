@@ -14,10 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+import paramiko
+
 from orchestrator.guest.seed import SeedIdentity, build_seed, make_host_key
 from orchestrator.model.guest import ImageFiles
 
 Answer = TypeVar("Answer")
+
+#: Log in by (port on loopback, user, the host key it must show).
+Login = Callable[[int, str, str], paramiko.SSHClient]
 
 ADDRESS, GATEWAY, MAC = "10.0.2.15", "10.0.2.2", "52:54:00:12:34:56"
 
@@ -38,6 +43,15 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def banner(port: int) -> bytes | None:
+    """The first bytes that a server on loopback says by itself; ``None`` while it says nothing."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
+            return link.recv(64) or None
+    except OSError:
+        return None
 
 
 class DirectGuest:
