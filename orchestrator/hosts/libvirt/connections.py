@@ -71,7 +71,7 @@ class Connections:
 
         The watch connection is opened first: who changes a host wants to hear its events."""
         await self._watch.link()
-        slot = min(self._work, key=lambda slot: slot.in_flight)
+        slot = min(self._work, key=lambda slot: slot.load)
         return await self._run(slot, function, doing, deadline_s)
 
     async def _run(self, slot: Slot, function: Callable[[Call], T], doing: str, deadline_s: float) -> T:

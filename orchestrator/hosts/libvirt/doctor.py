@@ -19,6 +19,8 @@ from orchestrator.model.host import HostConfig
 
 # Deadlines, leases and certificates are compared across machines; two seconds is past any honest jitter.
 CLOCK_TOLERANCE_S = 2.0
+# From libvirt's memory they come in a millisecond or two; asking QEMU takes more than a second.
+PROBING_TOLERANCE_S = 0.5
 _TRIAL_VOLUME = "vmss-doctor-trial.raw"
 _TRIAL_BYTES = 1024 * 1024
 _PLAIN_TRANSPORTS = ("+tcp",)
@@ -77,14 +79,29 @@ def _transport(config: HostConfig) -> Check:
 
 
 def _acceleration(call: Call, config: HostConfig) -> list[Check]:
+    return [_choice(call, config), _probing(call)]
+
+
+def _choice(call: Call, config: HostConfig) -> Check:
     best = choose_accelerator(call.connection, config.uri, "auto")
     if config.acceleration == "kvm" and best.kind != "kvm":
-        return [Check("acceleration", False, f"kvm is asked for, but {best.reason}", "Set acceleration: auto.")]
-    return [
-        _described(
-            best if config.acceleration == "auto" else Accelerator("tcg", "the configuration says so", best.arch)
-        )
-    ]
+        return Check("acceleration", False, f"kvm is asked for, but {best.reason}", "Set acceleration: auto.")
+    if config.acceleration == "tcg":
+        best = Accelerator("tcg", "the configuration says so", best.arch)
+    return _described(best)
+
+
+def _probing(call: Call) -> Check:
+    """libvirt keeps what QEMU can do, unless it may not open /dev/kvm though QEMU was seen to use it: then it
+    asks QEMU anew for every definition, and each new guest waits some ten seconds."""
+    call.connection.getCapabilities()
+    began_s = time.monotonic()
+    call.connection.getCapabilities()
+    took_s = time.monotonic() - began_s
+    mend = "Let libvirt's QEMU user open /dev/kvm: chgrp kvm /dev/kvm && chmod 660 /dev/kvm, then restart libvirtd."
+    return Check(
+        "probing", took_s < PROBING_TOLERANCE_S, f"libvirt's capabilities take {took_s * 1000:.0f} ms", mend
+    )
 
 
 def _described(choice: Accelerator) -> Check:

@@ -10,7 +10,7 @@ from typing import Any
 import libvirt
 
 from orchestrator.errors import HostUnreachable
-from orchestrator.hosts.libvirt.errors import translate
+from orchestrator.hosts.libvirt.errors import is_code, translate
 from orchestrator.hosts.libvirt.events import ensure_event_loop
 from orchestrator.hosts.libvirt.threads import in_thread, post
 
@@ -119,10 +119,12 @@ class Slot:
         self._link: Link | None = None
         self._opening: asyncio.Future[Link] | None = None
         self._opening_since_s = 0.0
+        self._waiting = 0
 
     @property
-    def in_flight(self) -> int:
-        return self._link.in_flight if self._link else 0
+    def load(self) -> int:
+        """How many calls are in flight on the connection or wait for it to open."""
+        return self._waiting + (self._link.in_flight if self._link else 0)
 
     async def link(self) -> Link:
         """The open connection; opens one if there is none.
@@ -135,7 +137,11 @@ class Slot:
         self.retire()
         opening = self._opening or self._start_opening()
         left_s = self._opening_since_s + self._open_s - asyncio.get_running_loop().time()
-        done, _ = await asyncio.wait({opening}, timeout=max(left_s, 0.0))
+        self._waiting += 1
+        try:
+            done, _ = await asyncio.wait({opening}, timeout=max(left_s, 0.0))
+        finally:
+            self._waiting -= 1
         if not done:
             message = f"Host {self._host} did not accept a connection within {self._open_s:g} s"
             raise HostUnreachable(message, target=self._host)
@@ -151,7 +157,7 @@ class Slot:
         ensure_event_loop()
         try:
             connection = libvirt.open(self._uri)
-            connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+            _keep_alive(connection)
             return Link(connection, self._on_open(connection))
         except libvirt.libvirtError as error:
             raise translate(error, self._host, "accept a connection") from None
@@ -181,3 +187,12 @@ class Slot:
         if link is not None:
             link.retire()
             self._on_close()
+
+
+def _keep_alive(connection: libvirt.virConnect) -> None:
+    try:
+        connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+    except libvirt.libvirtError as error:
+        # A driver inside this process (libvirt's test driver) has no peer that could fall silent.
+        if not is_code(error, libvirt.VIR_ERR_NO_SUPPORT):
+            raise
