@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -22,8 +21,6 @@ from orchestrator.errors import (
     VmssError,
 )
 from orchestrator.model.arm.statuses import Json
-
-log = structlog.get_logger()
 
 # The first that fits. A host that does not answer is not a fault of the server that asked: 502, which clients
 # do not take for a definite answer.
@@ -86,9 +83,3 @@ def install_handlers(app: FastAPI) -> None:
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         words = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         return JSONResponse({"error": {"code": "InvalidRequestContent", "message": words}}, 400)
-
-    @app.exception_handler(Exception)
-    async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-        log.error("a request failed", method=request.method, path=request.url.path, exc_info=error)
-        words = "The request failed for a reason that was not foreseen; the daemon's log says which."
-        return JSONResponse({"error": {"code": VmssError.code, "message": words}}, 500)

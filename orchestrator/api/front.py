@@ -13,10 +13,13 @@ import uuid
 from datetime import date
 from urllib.parse import parse_qsl, unquote
 
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.api.faults import envelope
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, VmssError
+
+log = structlog.get_logger()
 
 _VERSION = re.compile(r"^(\d{4}-\d{2}-\d{2})(?:-preview|-alpha|-beta|-privatepreview)?$", re.ASCII | re.IGNORECASE)
 _ECHO = re.compile(rb"^[\x20-\x7e]{1,128}$")
@@ -72,13 +75,30 @@ class FrontDoor:
             if path.startswith(("/subscriptions", "/providers")):
                 check_api_version(scope["query_string"].decode("ascii"))
         except UnicodeDecodeError:
-            await _refuse(
-                BadInput("The address is not written in ASCII and UTF-8.", code="InvalidRequestUri"), named
-            )
-        except BadInput as error:
-            await _refuse(error, named)
+            error = BadInput("The address is not written in ASCII and UTF-8.", code="InvalidRequestUri")
+            await _send_error(error, 400, named)
+        except BadInput as refused:
+            await _send_error(refused, 400, named)
         else:
-            await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, named)
+            await self._pass_on({**scope, "path": path, "raw_path": path.encode()}, receive, named)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What nobody foresaw is logged, and answered without its words: they may hold a secret."""
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            log.exception("a request failed", method=scope["method"], path=scope["path"])
+            if has_begun:
+                raise
+            words = "The request failed for a reason that was not foreseen; the daemon's log says which."
+            await _send_error(VmssError(words), 500, send)
 
 
 def _with_ids(scope: Scope, send: Send) -> Send:
@@ -99,8 +119,8 @@ def _with_ids(scope: Scope, send: Send) -> Send:
     return named
 
 
-async def _refuse(error: BadInput, send: Send) -> None:
+async def _send_error(error: VmssError, status: int, send: Send) -> None:
     body = json.dumps(envelope(error)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -36,7 +36,7 @@ def error_of(details: Sequence[ErrorDetail]) -> BadInput:
     version does not do."""
     codes = {detail.code for detail in details}
     kind = NotPossible if codes == {NotPossible.code} else BadInput
-    code = UNKNOWN_MEMBER if UNKNOWN_MEMBER in codes else kind.code
+    code = UNKNOWN_MEMBER if UNKNOWN_MEMBER in codes else codes.pop() if len(codes) == 1 else kind.code
     first = details[0]
     if len(details) == 1:
         return kind(first.message, code=code, target=first.target)

@@ -27,7 +27,8 @@ def set_provisioning_state(record: ScaleSet, operations: Sequence[Operation]) ->
         return "Failed" if record.failure else "Succeeded"
     match writes[-1].status:
         case OperationStatus.IN_PROGRESS:
-            return "Creating" if writes[-1].started_at <= record.created_at else "Updating"
+            is_first = len(writes) == 1 and writes[0].started_at <= record.created_at
+            return "Creating" if is_first else "Updating"
         case OperationStatus.FAILED:
             return "Failed"
     return "Succeeded"
