@@ -19,8 +19,9 @@ import h11
 from orchestrator.errors import GuestUnreachable
 from orchestrator.guest.channel import READ_BYTES, ByteStream, TlsStream
 from orchestrator.guest.http_question import ask, judge_answer
+from orchestrator.guest.login import connect, words_of
 from orchestrator.guest.port import GuestAddress
-from orchestrator.guest.sessions import PortRefused, Session, Sessions, connect
+from orchestrator.guest.sessions import ChannelRefused, Session, Sessions
 from orchestrator.model.health import Health, ProbeResult, ProbeSettings
 
 Opener = Callable[[], AbstractAsyncContextManager[ByteStream]]
@@ -79,12 +80,12 @@ async def _in_time(settings: ProbeSettings, act: Callable[[], Awaitable[ProbeRes
             return await act()
     except TimeoutError:
         why = f"no answer within {settings.timeout_s:g} s"
-    except (GuestUnreachable, PortRefused) as error:
+    except (GuestUnreachable, ChannelRefused) as error:
         why = error.message
     except ssl.SSLError as error:
         why = f"no TLS: {error.reason or error}"
     except OSError as error:
-        why = f"the connection broke: {error.strerror or error}"
+        why = f"the connection broke: {words_of(error)}"
     except h11.RemoteProtocolError as error:
         why = f"not an HTTP answer: {error}"
     return ProbeResult(settings.state_without_answer, why)

@@ -72,11 +72,15 @@ is_worker_alive() {
     [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] && [ "$start" = "$(start_of "$pid")" ]
 }
 
+# A crash before it is on disk may leave it empty, which counts as none.
 finish() {
     printf '%s\n%s\n' "$1" "$2" >"$state/result.$$"
-    sync
     mv -f "$state/result.$$" "$state/result"
     sync
+}
+
+has_result() {
+    [ -s "$state/result" ]
 }
 
 ### front: decide whether to begin, wait, report
@@ -92,7 +96,7 @@ front() {
     read_request <"$request" || exit 1
     was_run_before=yes
     mkdir -p "$state" || exit 1
-    until [ -f "$state/result" ]; do attend; done
+    until has_result; do attend; done
     report
 }
 
@@ -102,7 +106,7 @@ attend() {
     while [ -d "$state/attempt.$((newest + 1))" ]; do newest=$((newest + 1)); done
     if [ "$newest" -gt 0 ] && is_worker_alive "$state/attempt.$newest"; then
         sleep 1
-    elif [ -f "$state/result" ]; then
+    elif has_result; then
         return
     elif [ -f "$state/started" ]; then
         finish - 'It was interrupted: the guest or its processes were stopped while it ran. It is not run again under this sequence number.'
@@ -111,7 +115,7 @@ attend() {
         was_run_before=no
         setsid sh "$base/runner.sh" work "$state/attempt.$((newest + 1))" </dev/null >/dev/null 2>&1 3<"$request" 5<&- &
         wait "$!"
-        if [ ! -f "$state/result" ]; then
+        if ! has_result; then
             echo "no result could be written below $state" >&2
             exit 1
         fi

@@ -15,12 +15,8 @@ Note [Threads]
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import functools
-import ipaddress
-import logging
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -28,41 +24,24 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import paramiko
-from paramiko.ssh_exception import ChannelException, IncompatiblePeer
+from paramiko.ssh_exception import ChannelException
 
-from orchestrator.errors import GuestError, GuestUnreachable, HostKeyMismatch
+from orchestrator.errors import GuestError, GuestUnreachable
 from orchestrator.guest.channel import ChannelStream
+from orchestrator.guest.login import connect_to_ssh, log_in, shut, wake, words_of
 from orchestrator.guest.port import GuestAddress
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT_S = 10.0
-LOGIN_TIMEOUT_S = 30.0
 OPEN_TIMEOUT_S = 30.0
 _HANDSHAKE_THREADS = 16
 _CALL_THREADS = 256  # made on demand; more than a few are busy only while guests hang
-_LOG_CHANNEL = "vmss.paramiko"
-_KEX = ("curve25519-sha256@libssh.org",)
-_CIPHERS = ("aes128-ctr", "aes256-ctr")
-_DIGESTS = ("hmac-sha2-256",)
-_KEY_TYPES = ("ssh-ed25519",)
-_KEEPALIVE = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-)
-
-# paramiko tells its logger of every lost connection; we tell our callers, once, as an error.
-logging.getLogger(_LOG_CHANNEL).setLevel(logging.CRITICAL + 1)
 
 
-class PortRefused(GuestError):
-    """The guest's SSH server could not connect to the port asked for: nothing listens there."""
+class ChannelRefused(GuestError):
+    """The guest's SSH server opened no channel. For one to a port: nothing listens there."""
 
-    code = "PortRefused"
+    code = "ChannelRefused"
 
 
 class Session:
@@ -81,7 +60,7 @@ class Session:
         return self._transport.is_active()
 
     async def open_port(self, port: int) -> ChannelStream:
-        """A stream to a TCP port of the guest's own localhost. Raises ``PortRefused``, ``GuestUnreachable``."""
+        """A stream to a TCP port of the guest's own localhost. Raises ``ChannelRefused``, ``GuestUnreachable``."""
         open_it = functools.partial(
             self._transport.open_channel,
             "direct-tcpip",
@@ -104,19 +83,24 @@ class Session:
 
     async def _open(self, open_it: Callable[[], paramiko.Channel]) -> paramiko.Channel:
         try:
-            return await run_blocking(self._calls, open_it, lambda channel: channel.close())
+            return await run_blocking(self._calls, open_it, _close_channel)
         except asyncio.CancelledError:
             # The caller's deadline passed and the SSH server has not answered: it will not answer later.
             self.close()
             raise
         except ChannelException as error:
-            raise PortRefused(f"{self.guest.key}: its SSH server refused the channel: {error.text}") from None
+            raise ChannelRefused(f"{self.guest.key}: its SSH server refused the channel: {error.text}") from None
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise GuestUnreachable(f"{self.guest.key}: no channel over SSH: {_words(error)}") from None
+            raise GuestUnreachable(f"{self.guest.key}: no channel over SSH: {words_of(error)}") from None
 
     def close(self) -> None:
-        """Drop it at once. Shutting down first wakes paramiko's thread, which sleeps in ``recv``."""
-        _shut(self._transport, self._sock)
+        """Drop it at once."""
+        shut(self._transport, self._sock)
+
+
+def _close_channel(channel: paramiko.Channel | None) -> None:
+    if channel:
+        channel.close()
 
 
 @dataclass(slots=True)
@@ -191,45 +175,25 @@ class Sessions:
         session.close()
 
     async def _connect(self, guest: GuestAddress) -> Session:
-        sock = await connect(guest.address, self._port, CONNECT_TIMEOUT_S)
+        sock = await connect_to_ssh(guest, self._port)
+        act = functools.partial(log_in, sock, guest, self._login_key)
         try:
-            for level, option, value in _KEEPALIVE:
-                sock.setsockopt(level, option, value)
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await _wait_readable(sock)
-            log_in = functools.partial(_log_in, sock, guest, self._login_key)
-            transport = await run_blocking(self._handshakes, log_in, lambda made: _shut(made, sock))
-        except TimeoutError:
-            sock.close()
-            raise GuestUnreachable(f"{guest.key}: connected, but its SSH server says nothing") from None
+            transport = await run_blocking(
+                self._handshakes, act, lambda made: shut(made, sock) if made else sock.close()
+            )
         except BaseException:
-            sock.close()
+            wake(sock)  # it is closed where the login ends
             raise
         return Session(guest, transport, sock, self._calls)
 
 
-async def connect(address: str, port: int, timeout_s: float) -> socket.socket:
-    """A TCP connection to an IP address (never a name: nothing is looked up). Raises ``GuestUnreachable``."""
-    family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        async with asyncio.timeout(timeout_s):
-            await asyncio.get_running_loop().sock_connect(sock, (address, port))
-    except OSError as error:  # TimeoutError is one
-        sock.close()
-        raise GuestUnreachable(f"no connection to {address} port {port}: {_words(error)}") from None
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-async def run_blocking(threads: Executor, act: Callable[[], T], dispose: Callable[[T], object]) -> T:
-    """Run a blocking call in a thread. If nobody waits any more when it ends, ``dispose`` of its result."""
+async def run_blocking(threads: Executor, act: Callable[[], T], dispose: Callable[[T | None], object]) -> T:
+    """Run a blocking call in a thread. If nobody waits for it when it ends, ``dispose`` of its result, or of
+    ``None`` when it had none."""
     try:
         future = threads.submit(act)
     except RuntimeError:  # shut down
+        dispose(None)
         raise GuestUnreachable("the connections to the guests are closed") from None
     try:
         return await asyncio.wrap_future(future)
@@ -238,68 +202,7 @@ async def run_blocking(threads: Executor, act: Callable[[], T], dispose: Callabl
         raise
 
 
-def _dispose(dispose: Callable[[T], object], future: Future[T]) -> None:
-    if not future.cancelled() and future.exception() is None:
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            dispose(future.result())
-
-
-async def _wait_readable(sock: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    event = asyncio.Event()
-    loop.add_reader(sock, event.set)
-    try:
-        await event.wait()
-    finally:
-        loop.remove_reader(sock)
-
-
-def _log_in(sock: socket.socket, guest: GuestAddress, key: paramiko.PKey) -> paramiko.Transport:
-    """Key exchange, host key check, login. Blocks."""
-    pinned = _key_blob(guest)
-    transport = paramiko.Transport(sock)
-    transport.set_log_channel(_LOG_CHANNEL)
-    options = transport.get_security_options()
-    options.kex, options.ciphers, options.digests, options.key_types = _KEX, _CIPHERS, _DIGESTS, _KEY_TYPES
-    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = LOGIN_TIMEOUT_S
-    try:
-        transport.start_client(timeout=LOGIN_TIMEOUT_S)
-        if transport.get_remote_server_key().asbytes() != pinned:
-            raise HostKeyMismatch(
-                f"{guest.key}: the SSH server at {guest.address} shows a host key that is not its own"
-            )
-        transport.auth_publickey(guest.login_user, key)
-    except BaseException as error:
-        _shut(transport, sock)
-        raise _login_error(guest, error) from None
-    sock.settimeout(None)  # see [What is cheap for an emulated guest]
-    return transport
-
-
-def _login_error(guest: GuestAddress, error: BaseException) -> BaseException:
-    match error:
-        case IncompatiblePeer():
-            return HostKeyMismatch(f"{guest.key}: the SSH server at {guest.address} has no ed25519 key: {error}")
-        case paramiko.AuthenticationException():
-            # Worth another try: while a guest boots, its server may be up before the user's keys are.
-            return GuestUnreachable(f"{guest.key}: does not accept the daemon's key for {guest.login_user}")
-        case paramiko.SSHException() | OSError() | EOFError():
-            return GuestUnreachable(f"{guest.key}: no SSH login: {_words(error)}")
-    return error
-
-
-def _key_blob(guest: GuestAddress) -> bytes:
-    try:
-        return base64.b64decode(guest.host_key_public.split()[1], validate=True)
-    except (IndexError, binascii.Error):
-        raise HostKeyMismatch(f"{guest.key}: its pinned host key is not one in OpenSSH's format") from None
-
-
-def _shut(transport: paramiko.Transport, sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
-    transport.close()
-
-
-def _words(error: BaseException) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+def _dispose(dispose: Callable[[T | None], object], future: Future[T]) -> None:
+    has_result = not future.cancelled() and future.exception() is None
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        dispose(future.result() if has_result else None)

@@ -9,10 +9,11 @@ from typing import Literal
 import paramiko
 
 from orchestrator.errors import GuestUnreachable
+from orchestrator.guest.login import connect
 from orchestrator.guest.port import GuestAddress, ScriptRequest, ScriptResult
 from orchestrator.guest.probes import SocketStream, probe_inside, probe_outside
 from orchestrator.guest.script import ScriptRunner
-from orchestrator.guest.sessions import Sessions, connect
+from orchestrator.guest.sessions import Sessions
 from orchestrator.model.health import ProbeResult, ProbeSettings
 
 _BANNER_TIMEOUT_S = 2.0
