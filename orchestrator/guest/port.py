@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from orchestrator.model.custom_script import CustomScript
 from orchestrator.model.health import ProbeResult, ProbeSettings
 
 
@@ -39,6 +40,11 @@ class ScriptRequest:
     script: bytes | None = field(default=None, repr=False)
     timeout_s: float = 5400.0
     skip_dos2unix: bool = False
+
+    @classmethod
+    def of(cls, script: CustomScript, name: str, sequence: int, timeout_s: float) -> ScriptRequest:
+        """The run that the extension of this name asks for with these settings."""
+        return cls(name, sequence, script.file_uris, script.command, script.script, timeout_s, script.skip_dos2unix)
 
 
 @dataclass(frozen=True, slots=True)

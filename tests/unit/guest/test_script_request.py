@@ -7,6 +7,7 @@ import pytest
 from orchestrator.errors import BadInput
 from orchestrator.guest.port import ScriptRequest, ScriptResult
 from orchestrator.guest.script import _END, _parse, _payload, _runner
+from orchestrator.model.custom_script import parse_custom_script
 
 
 def wish(request: ScriptRequest) -> list[bytes]:
@@ -61,6 +62,12 @@ def test_a_name_that_is_no_file_name_is_refused(name: str, sequence: int) -> Non
 def test_the_runner_is_sent_without_comments_and_does_not_hold_its_own_end_mark() -> None:
     assert not [line for line in _runner().splitlines() if line.startswith("#")]
     assert _END not in _runner()
+
+
+def test_a_request_takes_over_what_the_settings_say() -> None:
+    settings = {"fileUris": ["http://h/f"], "commandToExecute": "./f", "skipDos2Unix": True, "timestamp": 5}
+    request = ScriptRequest.of(parse_custom_script(settings, None, "2.1", "x"), "cse", 4, 60.0)
+    assert request == ScriptRequest("cse", 4, ("http://h/f",), "./f", None, 60.0, skip_dos2unix=True)
 
 
 def test_a_request_does_not_show_its_secrets() -> None:
