@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -20,6 +21,9 @@ from orchestrator.model.reports import HostReport
 
 router = APIRouter()
 HOSTS = "/providers/vmss.local/hosts"
+# As the configuration file has them: a host is the same host whichever way it came in.
+_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$", re.ASCII)
+_URI = r"^(qemu(\+(unix|ssh|tls|libssh2?))?|simulated)://\S*$"
 _Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -33,13 +37,13 @@ class LimitsBody(ArmModel):
     memory_mib: Annotated[Whole, Field(ge=1)] | None = None
     vcpus: Annotated[Whole, Field(ge=1)] | None = None
     pool_gib: Annotated[Whole, Field(ge=1)] | None = None
-    guests: Annotated[Whole, Field(ge=0)] | None = None
+    guests: Annotated[Whole, Field(ge=1)] | None = None
 
 
 class HostBody(ArmModel):
     """A host as PUT takes it; what is left out keeps its default."""
 
-    uri: Annotated[str, StringConstraints(min_length=3, max_length=1024, pattern=r"^[a-z][a-z0-9+.-]*://\S*$")]
+    uri: Annotated[str, StringConstraints(min_length=3, max_length=1024, pattern=_URI)]
     zone: _Word | None = None
     fault_domain: Annotated[Whole, Field(ge=0, le=1000)] | None = None
     pool: _Word | None = None
@@ -119,20 +123,25 @@ async def get_host(name: str, api: ApiDep) -> Json:
 
 @router.put(f"{HOSTS}/{{name}}")
 async def put_host(name: str, body: BodyDep, api: ApiDep) -> Response:
-    old = next((each for each in api.control.hosts() if each.config.name.lower() == name.lower()), None)
-    await api.control.put_host(_read(body, old.config.name if old else name))
+    known = {report.config.name: report.config for report in api.control.hosts()}
+    old = known.get(name.lower())
+    config = _read(body, old.name if old else name)
+    if any(_is_simulated(config) != _is_simulated(other) for other in known.values()):
+        raise BadInput("Hosts are either all simulated or all real.", target="uri")
+    await api.control.put_host(config)
     return JSONResponse(_show(_find(api, name)), 200 if old else 201)
 
 
+def _is_simulated(config: HostConfig) -> bool:
+    return config.uri.startswith("simulated:")
+
+
 def _read(body: dict[str, Any], name: str) -> HostConfig:
-    if (
-        not name.replace("-", "").replace("_", "").replace(".", "").isalnum()
-        or not name.isascii()
-        or len(name) > 64
-    ):
-        raise BadInput("A host's name has 1 to 64 letters, digits, '_', '-' and '.'.", target="name")
-    if not name[0].isalnum():
-        raise BadInput("A host's name begins with a letter or digit.", target="name")
+    if not _NAME.match(name):
+        raise BadInput(
+            "A host's name has 1 to 63 small letters, digits and '-', and begins with none of the last.",
+            target="name",
+        )
     try:
         return HostBody.model_validate(body).config(name)
     except ValidationError as error:

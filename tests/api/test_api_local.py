@@ -37,7 +37,7 @@ def test_a_host_is_added_changed_drained_and_removed(world: World) -> None:
 
 def test_a_hosts_name_is_one_whatever_its_case(world: World) -> None:
     put_host(world)
-    assert world.send("PUT", f"{OWN}/hosts/H1", {"uri": "test:///default"}).status_code == 200
+    assert world.send("PUT", f"{OWN}/hosts/H1", {"uri": "qemu+ssh://root@h1/system"}).status_code == 200
     assert list(world.control.reports) == ["h1"]
 
 
@@ -46,6 +46,7 @@ def test_a_hosts_name_is_one_whatever_its_case(world: World) -> None:
     [
         {"uri": None},
         {"uri": "not a uri"},
+        {"uri": "test:///default"},
         {"uri": "qemu:///sys tem"},
         {"uri": "qemu+ssh://nowhere/system"},
         {"zone": ""},
@@ -62,7 +63,7 @@ def test_a_host_that_does_not_fit_is_refused_and_not_kept(world: World, members:
     assert world.control.reports == {}
 
 
-@pytest.mark.parametrize("name", ["-h", "h h", "%C3%A9", "h" * 65])
+@pytest.mark.parametrize("name", ["-h", "h h", "%C3%A9", "h" * 64, "h_1"])
 def test_a_hosts_name_must_fit(world: World, name: str) -> None:
     assert world.send("PUT", f"{OWN}/hosts/{name}", {"uri": "qemu:///system"}).status_code == 400
 
@@ -149,3 +150,9 @@ def test_the_census_and_the_doctor_are_passed_on(world: World) -> None:
 def test_without_a_catalogue_there_are_no_images(world: World) -> None:
     assert world.get(f"{OWN}/images")["value"] == []
     assert world.send("GET", f"{OWN}/images/micro").status_code == 404
+
+
+def test_simulated_and_real_hosts_do_not_mix(world: World) -> None:
+    put_host(world)
+    answer = world.send("PUT", f"{OWN}/hosts/h2", {"uri": "simulated:///"})
+    assert (answer.status_code, answer.json()["error"]["target"]) == (400, "uri")
