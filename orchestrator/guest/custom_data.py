@@ -22,6 +22,24 @@ _JOINED = ("users", "write_files", "runcmd", "bootcmd", "ssh_authorized_keys")
 _OURS = ("hostname", "fqdn", "preserve_hostname", "disable_root", "ssh_keys", "ssh_deletekeys", "random_seed")
 
 
+#: libyaml's own where PyYAML was built with it: a tenth of the time.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def load_yaml(text: str) -> Any:
+    """Read YAML without any of Python's own types."""
+    return yaml.load(text, Loader=_LOADER)  # noqa: S506 # both are safe loaders
+
+
+def dump_yaml(value: object, *, is_inline: bool = False) -> str:
+    """Write YAML. Inline, it fits behind a key on one line: every text quoted, every odd character escaped."""
+    if is_inline:
+        dumped = yaml.dump(value, Dumper=_DUMPER, default_flow_style=True, default_style='"', width=1_000_000)
+        return dumped.rstrip("\n")
+    return yaml.dump(value, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
+
+
 @dataclass(frozen=True, slots=True)
 class CustomData:
     """``cloud_config`` is set for ``#cloud-config``; ``is_script`` for ``#!``; else it is opaque."""
@@ -32,10 +50,7 @@ class CustomData:
 
 
 def read_custom_data(raw: bytes | None) -> CustomData:
-    """Tell its kind. Raises ``BadInput`` when it is too long, or says ``#cloud-config`` and is no YAML mapping.
-
-    The API calls this when a model is written, so that the mistake is told to the one who made it.
-    """
+    """Tell its kind. Raises ``BadInput`` when it is too long, or says ``#cloud-config`` and is no YAML mapping."""
     if raw is None or raw == b"":
         return CustomData(None)
     if len(raw) > MAX_CUSTOM_DATA_BYTES:
@@ -44,7 +59,7 @@ def read_custom_data(raw: bytes | None) -> CustomData:
     if first_line != _CLOUD_CONFIG:
         return CustomData(raw, is_script=raw.startswith(b"#!"))
     try:
-        parsed = yaml.safe_load(raw.decode())
+        parsed = load_yaml(raw.decode())
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise BadInput(f"customData says it is #cloud-config and is not YAML: {reason}.") from error

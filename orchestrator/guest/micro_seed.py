@@ -58,10 +58,10 @@ def identity_archive(identity: SeedIdentity, custom: CustomData) -> bytes:
     return archive.finish()
 
 
-def first_boot_archive(identity: SeedIdentity, custom: CustomData, custom_data_path: str) -> bytes:
-    """The user's files and commands."""
+def first_boot_archive(host_name: str, custom: CustomData, custom_data_path: str) -> bytes:
+    """The first page, and the user's files and commands. Raises ``BadInput`` for what cannot be followed."""
     archive = _Archive()
-    archive.add("var/www/index.html", f"{identity.host_name}\n".encode())
+    archive.add("var/www/index.html", f"{host_name}\n".encode())
     if custom.raw is not None:
         archive.add(custom_data_path.lstrip("/"), custom.raw, 0o700 if custom.is_script else 0o600)
     config = custom.cloud_config or {}
@@ -90,14 +90,27 @@ def _users(identity: SeedIdentity, config: Mapping[str, Any]) -> dict[str, list[
     """Each user's keys: root first, then the administrator, then the users of the cloud-config."""
     users: dict[str, list[str]] = {"root": [identity.agent_public_key]}
     if identity.admin_username:
+        check_user_name(identity.admin_username)
         users[identity.admin_username] = [*identity.admin_keys, *_texts(config.get("ssh_authorized_keys"))]
-    for entry in config.get("users") or []:
-        if isinstance(entry, Mapping):
-            users.setdefault(str(entry.get("name")), []).extend(_texts(entry.get("ssh_authorized_keys")))
-    for name in users:
-        if not _USER_NAME.fullmatch(name):
-            raise BadInput(f"'{name}' cannot be the name of a user in a guest.")
+    for name, keys in named_users(config).items():
+        users.setdefault(name, []).extend(keys)
     return users
+
+
+def named_users(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The users of a cloud-config with their keys; ``default`` and users from elsewhere are for cloud-init."""
+    users: dict[str, list[str]] = {}
+    for entry in config.get("users") or []:
+        if isinstance(entry, Mapping) and "name" in entry:
+            check_user_name(entry["name"])
+            users.setdefault(entry["name"], []).extend(_texts(entry.get("ssh_authorized_keys")))
+    return users
+
+
+def check_user_name(name: object) -> None:
+    """Raises ``BadInput`` for a name that would mean something in /etc/passwd or in a path."""
+    if not isinstance(name, str) or not _USER_NAME.fullmatch(name):
+        raise BadInput(f"'{name}' cannot be the name of a user in a guest.")
 
 
 def _texts(value: object) -> list[str]:
@@ -117,7 +130,10 @@ def _add_keys(archive: _Archive, user: str, keys: Sequence[str], owner: int) -> 
 def _facts(identity: SeedIdentity, custom: CustomData, users: Mapping[str, object]) -> bytes:
     """Shell assignments, every value quoted."""
     interface = ipaddress.IPv4Interface(f"{identity.address}/{identity.prefix_length}")
-    left_out = sorted(set(custom.cloud_config or {}) - _READ_MEMBERS)
+    config = custom.cloud_config or {}
+    left_out = sorted(set(config) - _READ_MEMBERS)
+    if any(isinstance(entry, Mapping) and "source" in entry for entry in config.get("write_files") or []):
+        left_out.append("write_files.source")
     facts = {
         "INSTANCE_ID": identity.instance_id,
         "HOST_NAME": identity.host_name,
@@ -133,18 +149,22 @@ def _facts(identity: SeedIdentity, custom: CustomData, users: Mapping[str, objec
 
 
 def _command(line: object) -> str:
-    """One entry of runcmd: a list is a program with its arguments, a text is for the shell."""
+    """One entry of runcmd: a list is a program with its arguments, a text is for the shell, null is nothing."""
+    if line is None:
+        return ""
     if isinstance(line, str):
         return line
-    if isinstance(line, list):
+    if isinstance(line, list) and all(isinstance(word, str | int | float) for word in line):
         return shlex.join(str(word) for word in line)
-    raise BadInput("customData: an entry of runcmd is a text or a list.")
+    raise BadInput("customData: an entry of runcmd is a text or a list of words.")
 
 
 def _add_file(archive: _Archive, number: int, entry: object) -> str:
     """Add one entry of write_files; for ``append`` return the command that appends it."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("path"), str):
         raise BadInput(f"customData: entry {number} of write_files has no path.")
+    if "source" in entry:
+        return ""
     path = posixpath.normpath(entry["path"])
     if not path.startswith("/") or path == "/":
         raise BadInput(f"customData: the path '{entry['path']}' of write_files is not absolute.")
@@ -161,7 +181,9 @@ def _add_file(archive: _Archive, number: int, entry: object) -> str:
 def _content(entry: Mapping[str, Any], number: int) -> bytes:
     """Decode as cloud-init's write_files does: base64, gzip, or one in the other."""
     raw = entry.get("content", "")
-    content = raw if isinstance(raw, bytes) else str(raw).encode()
+    if not isinstance(raw, str | bytes):
+        raise BadInput(f"customData: the content of entry {number} of write_files is not a text.")
+    content = raw if isinstance(raw, bytes) else raw.encode()
     encoding = str(entry.get("encoding", "text/plain")).lower()
     kinds = {"text/plain": (0, 0), "b64": (1, 0), "base64": (1, 0), "gz": (0, 1), "gzip": (0, 1)}
     kinds |= {f"{zipped}+{coded}": (1, 1) for zipped in ("gz", "gzip") for coded in ("b64", "base64")}
@@ -169,7 +191,7 @@ def _content(entry: Mapping[str, Any], number: int) -> bytes:
         raise BadInput(f"customData: entry {number} of write_files has the unknown encoding '{encoding}'.")
     is_base64, is_zipped = kinds[encoding]
     try:
-        content = base64.b64decode(content) if is_base64 else content
+        content = base64.b64decode(b"".join(content.split()), validate=True) if is_base64 else content
         return gzip.decompress(content) if is_zipped else content
     except (binascii.Error, OSError, EOFError) as error:
         raise BadInput(f"customData: entry {number} of write_files is not {encoding}: {error}.") from error

@@ -10,23 +10,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
 from email.mime.multipart import MIMEMultipart
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from orchestrator.errors import BadInput
-from orchestrator.guest.custom_data import CustomData, merge_cloud_config, read_custom_data
+from orchestrator.guest.custom_data import CustomData, dump_yaml, load_yaml, merge_cloud_config, read_custom_data
 from orchestrator.guest.iso import make_iso
-from orchestrator.guest.micro_seed import first_boot_archive, identity_archive
+from orchestrator.guest.micro_seed import first_boot_archive, identity_archive, named_users
 from orchestrator.images.recipes import data_folder
 
 #: Where a guest finds its customData as it was given, whatever it is.
@@ -83,9 +81,16 @@ def build_seed(identity: SeedIdentity) -> bytes:
             "meta-data": _render("meta-data.j2", identity).encode(),
             "network-config": _render("network-config.j2", identity).encode(),
             "micro-identity.tar": identity_archive(identity, custom),
-            "micro-first-boot.tar": first_boot_archive(identity, custom, CUSTOM_DATA_PATH),
+            "micro-first-boot.tar": first_boot_archive(identity.host_name, custom, CUSTOM_DATA_PATH),
         },
     )
+
+
+def check_custom_data(raw: bytes | None) -> None:
+    """Raises ``BadInput`` for customData of which no seed could be made; for when a model is written."""
+    custom = read_custom_data(raw)
+    named_users(custom.cloud_config or {})
+    first_boot_archive("", custom, CUSTOM_DATA_PATH)
 
 
 def _check_addresses(identity: SeedIdentity) -> None:
@@ -104,8 +109,8 @@ def _user_data(identity: SeedIdentity, custom: CustomData) -> bytes:
     if custom.raw is None:
         return ours.encode()
     if custom.cloud_config is not None:
-        merged = merge_cloud_config(yaml.safe_load(ours), custom.cloud_config)
-        return b"#cloud-config\n" + yaml.safe_dump(merged, sort_keys=False, allow_unicode=True).encode()
+        merged = merge_cloud_config(load_yaml(ours), custom.cloud_config)
+        return b"#cloud-config\n" + dump_yaml(merged).encode()
     return _multipart(ours.encode(), custom.raw, identity.instance_id)
 
 
@@ -142,6 +147,6 @@ def _environment() -> Environment:
         autoescape=False,  # noqa: S701  # this is YAML: every value goes through `dump`, which a test holds
         keep_trailing_newline=True,
     )
-    environment.filters["dump"] = lambda value: json.dumps(value, ensure_ascii=True)
+    environment.filters["dump"] = partial(dump_yaml, is_inline=True)
     environment.filters["base64"] = lambda value: base64.b64encode(value).decode()
     return environment

@@ -54,6 +54,16 @@ def banner(port: int) -> bytes | None:
         return None
 
 
+def said(client: paramiko.SSHClient, command: str, given: bytes = b"", timeout_s: float = 60) -> str:
+    """The standard output of a command that must succeed."""
+    stdin, output, errors = client.exec_command(command, timeout=timeout_s)
+    stdin.write(given)
+    stdin.channel.shutdown_write()
+    text = output.read().decode()
+    assert output.channel.recv_exit_status() == 0, f"{command}: {errors.read().decode()}"
+    return text.strip()
+
+
 class DirectGuest:
     """One guest on an overlay of the image, in ``folder``; started again it is the same guest."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from direct_guest import ADDRESS, DirectGuest, Login, an_identity, wait_for
+from direct_guest import ADDRESS, DirectGuest, Login, an_identity, said, wait_for
 
 from orchestrator.guest.seed import make_host_key
 from orchestrator.model.guest import ImageFiles
@@ -49,14 +49,6 @@ def page(guest: DirectGuest) -> str | None:
         return None
     finally:
         connection.close()
-
-
-def said(client: paramiko.SSHClient, command: str) -> str:
-    """The standard output of a command that must succeed."""
-    _, output, _ = client.exec_command(command, timeout=60)
-    text = output.read().decode()
-    assert output.channel.recv_exit_status() == 0, command
-    return text.strip()
 
 
 def wait_for_line(guest: DirectGuest, line: str) -> None:
