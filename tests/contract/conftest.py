@@ -38,7 +38,8 @@ def libvirt_rig(contract_lab: Lab, tiny_image: ImageFiles) -> LibvirtRig:
 
 
 @pytest.fixture
-def simulated_rig() -> SimulatedRig:
+def simulated_rig(monkeypatch: pytest.MonkeyPatch) -> SimulatedRig:
+    monkeypatch.setattr("orchestrator.hosts.simulated.host.CALL_DEADLINE_S", 0.2)
     return SimulatedRig(ImageFiles("/nowhere/disk.qcow2", "a" * 64, 64 << 20, Boot.BIOS))
 
 

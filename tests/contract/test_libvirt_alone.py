@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from orchestrator.errors import HostRefused, HostUnreachable, ImageError, InsufficientCapacity
 from orchestrator.hosts.doctor import examine
-from orchestrator.hosts.libvirt import LibvirtHost
+from orchestrator.hosts.libvirt import LibvirtHost, links, volumes
 from orchestrator.model.guest import GuestSpec, HostEventKind, Power
 from tests.contract.libvirt_rig import DEADLINES, POOL, LibvirtRig
 from tests.contract.rig import Heard, answered, on_a_loop, power_of, until, volumes_of, was_stopped
@@ -82,6 +84,54 @@ async def test_memory_that_the_host_cannot_give_is_told_as_such_and_nothing_stay
         view = await host.look()
         assert volumes_of(view, spec.owner) == set()
         assert spec.owner not in {guest.owner for guest in view.guests}
+
+
+@on_a_loop
+async def test_a_pool_that_fills_up_while_a_guest_is_made_is_told_as_such_and_nothing_stays(
+    libvirt_rig: LibvirtRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figure asked beforehand is older than the last gap: writing the seed itself fails."""
+    spec = libvirt_rig.spec(seed_iso=bytes(8 << 20))
+    async with libvirt_rig.opened() as host:
+        libvirt_rig.fill_pool()
+        monkeypatch.setattr(volumes, "_available_bytes", lambda _: 1 << 40)
+        with pytest.raises(InsufficientCapacity, match="disk"):
+            await host.create(spec)
+        view = await host.look()
+        assert volumes_of(view, spec.owner) == set()
+        assert spec.owner not in {guest.owner for guest in view.guests}
+
+
+@on_a_loop
+async def test_an_image_that_does_not_fit_is_told_as_such_and_nothing_of_it_stays(
+    libvirt_rig: LibvirtRig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = os.urandom(1 << 20) * 64
+    disk = tmp_path / "large.qcow2"
+    disk.write_bytes(content)
+    large = replace(libvirt_rig.image, disk_path=str(disk), disk_sha256=hashlib.sha256(content).hexdigest())
+    async with libvirt_rig.opened() as host:
+        libvirt_rig.fill_pool()
+        for _ in range(2):
+            with pytest.raises(InsufficientCapacity, match="disk"):
+                await host.ensure_image(large)
+            monkeypatch.setattr(volumes, "_available_bytes", lambda _: 1 << 40)
+        assert not [each for each in (await host.look()).volumes if large.disk_sha256[:16] in each.name]
+
+
+@on_a_loop
+async def test_a_host_that_falls_silent_is_noticed_without_asking(
+    libvirt_rig: LibvirtRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "KEEPALIVE_INTERVAL_S", 1)
+    monkeypatch.setattr(links, "KEEPALIVE_COUNT", 1)
+    async with libvirt_rig.opened() as host:
+        heard = Heard(host)
+        libvirt_rig.silence()
+        await heard.wait_for(HostEventKind.CONNECTION_LOST, None, 5)
+        libvirt_rig.heal()
+        await answered(host)
+        await heard.wait_for(HostEventKind.CONNECTION_BACK, None, 2)
 
 
 @on_a_loop
