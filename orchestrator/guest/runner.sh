@@ -7,7 +7,7 @@
 # which starts, in sessions of their own so that they outlive the SSH connection,
 #
 #   sh runner.sh work         holds the time limit, writes down the result
-#   sh runner.sh job          fetches the files, then runs the command
+#   sh runner.sh job          waits for cloud-init to end, fetches the files, then runs the command
 #
 # What is kept, per extension and sequence number, in state/NAME.SEQUENCE/:
 #   attempt.N/worker   who works on it: process id, its start time, and this boot's id
@@ -187,6 +187,7 @@ stop() {
 
 job() {
     cd "$dir" || exit 1
+    wait_for_cloud_init
     number=0
     while [ "$number" -lt "$files" ]; do
         number=$((number + 1))
@@ -207,6 +208,15 @@ job() {
         exec env -i PATH="$PATH" HOME=/root USER=root LOGNAME=root SHELL=/bin/sh \
             "$interpreter" ${argument:+"$argument"} "/proc/$$/fd/4" </dev/null >stdout 2>stderr 4<&-
     )
+}
+
+# While a guest boots, cloud-init may be at the same packages and users. Not for ever: it may be broken.
+wait_for_cloud_init() {
+    patience=600
+    while [ -e /run/cloud-init/enabled ] && [ ! -e /run/cloud-init/result.json ] && [ "$patience" -gt 0 ]; do
+        patience=$((patience - 1))
+        sleep 1
+    done
 }
 
 # Tries again only after what may pass: a broken network, 408, 429, 5xx.
