@@ -46,7 +46,8 @@ def is_dead(row: Instance, world: World) -> bool:
 def is_sick(row: Instance, world: World) -> bool:
     """It runs and is provisioned, but is Unhealthy or Unknown (both count: reference 4.7)."""
     seen = world.of(row)
-    return row.counts and row.stage is Stage.READY and seen.sight is Sight.RUNNING and seen.health in SICK
+    is_up = row.stage is Stage.READY and row.wanted_power is WantedPower.RUNNING and seen.sight is Sight.RUNNING
+    return row.counts and is_up and seen.health in SICK
 
 
 def plan_repairs(wish: SetWish, world: World) -> RepairPlan:
