@@ -112,8 +112,7 @@ class Wishes:
             values.settings, values.protected_settings, values.type_handler_version, extension.name
         )
         budget = resource.profile.extension_profile.extensions_time_budget.total_seconds()
-        request = ScriptRequest(name, sequence, parsed.file_uris, parsed.command, parsed.script, timeout_s=budget)
-        return extension, request
+        return extension, ScriptRequest.of(parsed, name, sequence, budget)
 
 
 def _versions(record: ScaleSet, rows: list[Instance]) -> set[int]:

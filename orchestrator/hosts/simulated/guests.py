@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from orchestrator.errors import GuestUnreachable
+from orchestrator.guest.port import GuestAddress, ScriptRequest, ScriptResult
 from orchestrator.hosts.simulated.world import SimulatedGuest, SimulatedWorld
 from orchestrator.model.guest import Power
 from orchestrator.model.health import Health, ProbeResult, ProbeSettings
-
-if TYPE_CHECKING:
-    from orchestrator.guest.port import GuestAddress, ScriptRequest, ScriptResult
 
 
 class SimulatedGuests:
@@ -32,8 +30,6 @@ class SimulatedGuests:
         return self._answering(guest) is not None
 
     async def run_script(self, guest: GuestAddress, request: ScriptRequest) -> ScriptResult:
-        from orchestrator.guest.port import ScriptResult  # noqa: PLC0415  adapters stay independent
-
         await asyncio.sleep(self._world.timing.call_s)
         found = self._answering(guest)
         if found is None:

@@ -117,6 +117,8 @@ class ExtensionProfile(ArmModel):
             raise bad_value(f"has more than one extension named {', '.join(twice)}")
         if sum(extension.is_application_health for extension in value) > 1:
             raise bad_value("has more than one Application Health extension")
+        if sum(extension.is_custom_script for extension in value) > 1:
+            raise bad_value("has more than one CustomScript extension")
         order_of(value)
         proper = {extension.name.lower(): extension.name for extension in value}
         return tuple(_with_proper_names(extension, proper) for extension in value)
