@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +13,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orchestrator.errors import VmssError
+from orchestrator.cli.demo.command import demo
+from orchestrator.cli.lab_daemon_commands import daemon_app, start_daemon
+from orchestrator.cli.lab_options import Name, Root, errors_as_words, say
 from orchestrator.lab import Fault, Lab, LabStatus, faults
 from orchestrator.lab.layout import LABS_FOLDER
 
@@ -25,11 +25,11 @@ lab_app = typer.Typer(
 )
 
 lab_app.add_typer(fault_app, name="fault")
+lab_app.add_typer(daemon_app, name="daemon")
+lab_app.command("demo")(demo)
 
-Name = Annotated[str, typer.Option("--name", "-n", help="The lab's name; several can be up at once.")]
 Host = Annotated[str, typer.Argument(help="The host: h1, h2 …")]
-Guest = Annotated[str, typer.Argument(help="The guest's domain name or UUID.")]
-Root = Annotated[Path, typer.Option("--root", help="The folder that holds the labs.", show_default=True)]
+Guest = Annotated[str, typer.Argument(help="The guest: instance name (web_0), domain name or UUID.")]
 
 
 @lab_app.command("up")
@@ -39,22 +39,25 @@ def up(
     pool_gib: Annotated[int | None, typer.Option(help="Size of each pool.  [default: 8, or as it was]")] = None,
     images_dir: Annotated[Path | None, typer.Option(help="The catalogue of images for the daemon.")] = None,
     listen: Annotated[str | None, typer.Option(help="127.0.0.1:PORT for the daemon's API, too.")] = None,
+    daemon: Annotated[bool, typer.Option("--daemon", help="Start the lab's vmssd, too.")] = False,
     name: Name = "lab",
     root: Root = LABS_FOLDER,
 ) -> None:
     """Bring a lab up, or complete one; heals every fault."""
-    with _errors_as_words():
+    with errors_as_words():
         lab = Lab(name, root)
-        lab.up(hosts, zones, pool_gib, images_dir=images_dir, listen=listen, say=_say)
-        _say(f"lab '{name}' is up: {len(lab.hosts())} hosts; configuration in {lab.config_path}")
+        lab.up(hosts, zones, pool_gib, images_dir=images_dir, listen=listen, say=say)
+        say(f"lab '{name}' is up: {len(lab.hosts())} hosts; configuration in {lab.config_path}")
+        if daemon:
+            start_daemon(lab)
 
 
 @lab_app.command("down")
 def down(name: Name = "lab", root: Root = LABS_FOLDER) -> None:
     """Take a lab away, and all that is in it."""
-    with _errors_as_words():
-        Lab(name, root).down(_say)
-        _say(f"lab '{name}' is gone")
+    with errors_as_words():
+        Lab(name, root).down(say)
+        say(f"lab '{name}' is gone")
 
 
 @lab_app.command("status")
@@ -64,7 +67,7 @@ def status(
     is_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show the hosts, their guests and the faults in force."""
-    with _errors_as_words():
+    with errors_as_words():
         seen = Lab(name, root).status()
         if is_json:
             print(json.dumps({**asdict(seen), "is_up": seen.is_up}, indent=2))
@@ -80,17 +83,19 @@ def execute(
     root: Root = LABS_FOLDER,
 ) -> None:
     """Run a command on a host; its output, input and exit code pass through."""
-    with _errors_as_words():
+    with errors_as_words():
         argv = Lab(name, root).entering(host, command)
-        os.execvp(argv[0], argv)  # noqa: S606  the user's own command, no shell
+        # No wire leads out of a lab: the machine's proxies are out of reach there.
+        environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+        os.execvpe(argv[0], argv, environment)  # noqa: S606  the user's own command, no shell
 
 
 @fault_app.command("kill-guest")
 def kill_guest(guest: Guest, name: Name = "lab", root: Root = LABS_FOLDER) -> None:
     """SIGKILL a guest's QEMU. Prints the moment, in seconds since the epoch."""
-    with _errors_as_words():
+    with errors_as_words():
         killed = faults.kill_guest(Lab(name, root), guest)
-        _say(f"killed {killed.guest.domain} on {killed.guest.host}")
+        say(f"killed {killed.guest.domain} on {killed.guest.host}")
         print(f"{killed.at:.6f}")
 
 
@@ -148,9 +153,9 @@ def heal(
     root: Root = LABS_FOLDER,
 ) -> None:
     """Undo every fault of a host, or of all."""
-    with _errors_as_words():
-        healed = Lab(name, root).heal(None if host == "all" else host, _say)
-        _say(f"healed: {', '.join(f'{fault.kind} {fault.host}' for fault in healed) or 'nothing was broken'}")
+    with errors_as_words():
+        healed = Lab(name, root).heal(None if host == "all" else host, say)
+        say(f"healed: {', '.join(f'{fault.kind} {fault.host}' for fault in healed) or 'nothing was broken'}")
 
 
 def _print_status(seen: LabStatus) -> None:
@@ -166,22 +171,9 @@ def _print_status(seen: LabStatus) -> None:
 
 
 def _make(fault: Callable[[], Fault]) -> None:
-    with _errors_as_words():
+    with errors_as_words():
         made = fault()
-        _say(f"{made.kind} {made.host}: {made.detail}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _errors_as_words() -> Iterator[None]:
-    try:
-        yield
-    except VmssError as error:
-        _say(f"error: {error.message}")
-        raise typer.Exit(1) from error
+        say(f"{made.kind} {made.host}: {made.detail}")
 
 
 if __name__ == "__main__":

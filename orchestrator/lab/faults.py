@@ -34,9 +34,11 @@ class GuestKill:
 
 
 def find_guest(lab: Lab, guest: str) -> GuestProcess:
-    """The one running guest of this domain name or UUID; ``LabError`` names those that run."""
+    """The one running guest of this instance name, domain name or UUID; ``LabError`` names those that run.
+
+    An instance's domain is called by its name and a few digits of its set: ``web_1`` runs as ``web_1.5c70c9``."""
     running = [each for one in lab.hosts() for each in _guests(lab, one)]
-    found = [each for each in running if guest in (each.domain, each.uuid)]
+    found = [each for each in running if guest in (each.domain, each.uuid, _instance_of(each.domain))]
     if len(found) == 1:
         return found[0]
     if found:
@@ -44,6 +46,10 @@ def find_guest(lab: Lab, guest: str) -> GuestProcess:
         raise LabError(f"'{guest}' runs more than once: {places}; name it by its UUID")
     names = ", ".join(sorted(each.domain for each in running)) or "none at all"
     raise LabError(f"no guest '{guest}' runs in lab '{lab.name}'; running: {names}")
+
+
+def _instance_of(domain: str) -> str:
+    return domain.rpartition(".")[0] or domain
 
 
 def kill_guest(lab: Lab, guest: str) -> GuestKill:
