@@ -74,13 +74,19 @@ def apply_updates(
         path, is_assignment, value = _split_assignment(assignment)
         if not is_assignment or not path:
             raise BadInput(f"--set wants path=value, not {assignment!r}")
-        set_value(resource, parse_path(path), parse_value(value))
+        steps = parse_path(path)
+        set_value(resource, steps, value if _is_tag(steps) else parse_value(value))
     for path, *values in adds:
         if not values:
             raise BadInput(f"--add {path} wants a value to add")
         _add(resource, parse_path(path), values)
     for path, *rest in removes:
         _remove(resource, path, rest)
+
+
+def _is_tag(path: Sequence[Step]) -> bool:
+    """A tag's value is text even where it reads as a number."""
+    return len(path) == 2 and str(path[0]).lower() == "tags"
 
 
 def _split_assignment(text: str) -> tuple[str, str, str]:

@@ -129,8 +129,15 @@ def print_error(error: VmssError) -> None:
     """Azure's code, message, target and details, for people, on standard error."""
     is_terminal = sys.stderr.isatty()
     red, plain = ("\033[1;31m", "\033[0m") if is_terminal else ("", "")
-    target = f" (target: {error.target})" if error.target else ""
-    print(f"{red}error{plain}: {error.code}: {error.message}{target}", file=sys.stderr)
+    whole = _sentence(error.code, error.message, error.target)
+    print(f"{red}error{plain}: {whole}", file=sys.stderr)
     for detail in error.details:
-        target = f" (target: {detail.target})" if detail.target else ""
-        print(f"  - {detail.code}: {detail.message}{target}", file=sys.stderr)
+        part = _sentence(detail.code, detail.message, detail.target)
+        if part != whole:
+            print(f"  - {part}", file=sys.stderr)
+
+
+def _sentence(code: str, message: str, target: str | None) -> str:
+    """The target is said only where the message does not name it."""
+    is_named = not target or target in message
+    return f"{code}: {message}" + ("" if is_named else f" (target: {target})")

@@ -194,7 +194,7 @@ def _print_rows(
             overflow="ellipsis",
         )
     for row in rows:
-        table.add_row(*(Text(cell, style=_style_of(cell)) for cell in row))
+        table.add_row(*(Text(" ".join(cell.split()), style=_style_of(cell)) for cell in row))
     target = console(stream)
     with target.capture() as captured:
         target.print(table)

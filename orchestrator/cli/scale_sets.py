@@ -14,7 +14,7 @@ from orchestrator.cli.session import Session
 from orchestrator.cli.set_body import GuestFlags, HealthFlags, ShapeFlags, build_set, image_from_urn
 from orchestrator.cli.ssh_keys import public_keys
 from orchestrator.cli.tables import INSTANCES, SETS, SKUS, STATUSES
-from orchestrator.errors import BadInput
+from orchestrator.errors import ImageError, NotFound
 
 PANEL = "Scale sets"
 DEFAULT_SIZE = "Lab_Small"
@@ -65,7 +65,7 @@ def find_image(session: Session, text: str) -> tuple[Resource, str]:
     found = next((each for each in images if str(each["name"]).lower() == text.lower()), None)
     if found is None:
         known = ", ".join(sorted({str(each["name"]) for each in images})) or "none yet (vmss image build micro)"
-        raise BadInput(f"there is no image {text}; the catalogue has: {known}", target="image")
+        raise NotFound(f"there is no image {text}; the catalogue has: {known}", code=ImageError.code)
     reference = {part: found[part] for part in ("publisher", "offer", "sku")}
     return {**reference, "version": "latest"}, _SIZES_OF_IMAGES.get(found["name"], DEFAULT_SIZE)
 

@@ -94,6 +94,7 @@ def ssh_argv(
         "HostKeyAlias": alias,
         "StrictHostKeyChecking": "yes",
         "UpdateHostKeys": "no",
+        "ConnectTimeout": "10",
         "Port": str(connection.port),
         "User": login,
     }

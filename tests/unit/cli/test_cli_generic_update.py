@@ -74,6 +74,10 @@ def test_set_makes_the_objects_that_are_missing_on_the_way() -> None:
     assert resource["tags"] == {"owner": "me=you"}
 
 
+def test_a_tags_value_is_text_even_where_it_reads_as_a_number() -> None:
+    assert changed("tags.a=1", 'tags={"b": "2"}', "tags.c=true")["tags"] == {"b": "2", "c": "true"}
+
+
 def test_set_reaches_list_elements_by_index_from_either_end_and_by_key() -> None:
     resource = changed("zones[0]=7", "zones[-1]=9", f"{EXTENSIONS}[name=t.wo].properties.type=C")
     assert resource["zones"] == [7, 9]

@@ -54,6 +54,12 @@ def test_text_that_looks_like_markup_is_printed_as_it_is() -> None:
     assert "[red]x[/red]" in shown([{"name": "[red]x[/red]"}], OutputFormat.TABLE)
 
 
+def test_a_value_of_many_lines_stays_on_its_own_row() -> None:
+    assert shown([{"name": "[stdout]\n  hello\n", "zones": ["1"]}], OutputFormat.TABLE).splitlines()[1:] == [
+        "[stdout] hello            1"
+    ]
+
+
 def test_an_empty_list_still_shows_the_headings() -> None:
     assert shown([], OutputFormat.TABLE) == "Name  Capacity  Zones\n"
 

@@ -111,7 +111,7 @@ def test_a_private_key_is_never_sent(vmss: Vmss, daemon: FakeDaemon, tmp_path: P
 
 def test_an_unknown_image_is_answered_with_those_that_are_there(vmss: Vmss, daemon: FakeDaemon) -> None:
     outcome = vmss("create", "web", "--image", "debain-12")
-    assert (outcome.code, daemon.sent("PUT")) == (2, [])
+    assert (outcome.code, daemon.sent("PUT")) == (3, [])
     assert "micro" in outcome.err
 
 
@@ -156,6 +156,13 @@ def test_the_daemons_refusal_is_shown_with_code_target_and_details(vmss: Vmss, d
     assert "error: InvalidParameter: one thing is wrong" in outcome.err
     assert "  - InvalidParameter: no such size (target: sku.name)" in outcome.err
     assert outcome.out == ""
+
+
+def test_an_only_detail_that_repeats_the_error_is_not_said_twice(vmss: Vmss, daemon: FakeDaemon) -> None:
+    same = {"code": "InvalidParameter", "message": "sku.name is odd", "target": "sku.name"}
+    envelope = {**same, "details": [same]}
+    daemon.answers[("PUT", "/web")] = lambda _: httpx.Response(400, json={"error": envelope})
+    assert vmss("create", "web", "--image", "micro").err.count("sku.name") == 1
 
 
 def test_show_and_list_print_rows_and_list_can_be_one_groups(vmss: Vmss, daemon: FakeDaemon) -> None:
