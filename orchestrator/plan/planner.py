@@ -147,7 +147,8 @@ def _place_waiting(wish: SetWish, world: World, placer: Placer, draft: Draft) ->
 
 def _held_to_capacity(wish: SetWish, world: World, plan: Plan) -> Plan:
     """See Note [Never more than wanted]."""
-    allowed = wish.capacity - sum(1 for row in world.rows if _may_run(row, world))
+    most = max(wish.capacity, len(world.counted()))  # the protected may outnumber the wanted
+    allowed = most - sum(1 for row in world.rows if _may_run(row, world))
     kept: list[Step] = []
     held: list[int] = []
     for step in plan.actions:
@@ -160,7 +161,7 @@ def _held_to_capacity(wish: SetWish, world: World, plan: Plan) -> Plan:
     if not held:
         return plan
     names = ", ".join(str(instance_id) for instance_id in held)
-    note = f"{names}: created when those that leave are gone, never more than {wish.capacity} at once"
+    note = f"{names}: created when those that leave are gone, never more than {most} at once"
     return Plan(plan.decisions, tuple(kept), (*plan.notes, note), plan.look_again_at)
 
 
