@@ -13,7 +13,7 @@ from orchestrator.cli import apply, events, instances, observe, scale_sets, ssh,
 from orchestrator.cli.client import OWN
 from orchestrator.cli.command import command
 from orchestrator.cli.extensions import extension_app
-from orchestrator.cli.faults import EXIT_CODES, EXIT_INTERRUPTED, EXIT_OK, DaemonUnreachable, exit_code
+from orchestrator.cli.faults import EXIT_CODES, EXIT_INTERRUPTED, EXIT_OK, DaemonUnreachable, Interrupted, exit_code
 from orchestrator.cli.hosts import host_app
 from orchestrator.cli.session import Session, Wiring
 from orchestrator.errors import VmssError
@@ -127,6 +127,9 @@ def run(argv: list[str] | None = None, wiring: Wiring | None = None) -> int:
 
 def print_error(error: VmssError) -> None:
     """Azure's code, message, target and details, for people, on standard error."""
+    if isinstance(error, Interrupted):
+        print(error.message, file=sys.stderr)
+        return
     is_terminal = sys.stderr.isatty()
     red, plain = ("\033[1;31m", "\033[0m") if is_terminal else ("", "")
     whole = _sentence(error.code, error.message, error.target)

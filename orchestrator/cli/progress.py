@@ -71,9 +71,11 @@ class Progress:
 
     def __enter__(self) -> Self:
         if self._stream.isatty():
-            from orchestrator.cli.output import console  # noqa: PLC0415  (rich only where it is seen)
+            from rich.markup import escape  # noqa: PLC0415  (rich only where it is seen)
 
-            self._status = console(self._stream).status(self._title)
+            from orchestrator.cli.output import console  # noqa: PLC0415
+
+            self._status = console(self._stream).status(escape(self._title))
             self._status.start()
         return self
 
@@ -89,14 +91,20 @@ class Progress:
             self._looked_at_s = waited_s
             self._refresh(self._look(), waited_s)
         elif self._status is not None:
-            self._status.update(self._line(self._seen, waited_s))
+            self._update(waited_s)
 
     def _refresh(self, seen: str, waited_s: float) -> None:
         is_new, self._seen = seen != self._seen, seen
         if self._status is not None:
-            self._status.update(self._line(seen, waited_s))
+            self._update(waited_s)
         elif is_new:
             print(self._line(seen, waited_s), file=self._stream, flush=True)
+
+    def _update(self, waited_s: float) -> None:
+        from rich.text import Text  # noqa: PLC0415
+
+        assert self._status is not None
+        self._status.update(Text(self._line(self._seen, waited_s)))
 
     def _line(self, seen: str, waited_s: float) -> str:
         return f"{self._title}: {seen or '…'} ({waited_s:.0f} s)"

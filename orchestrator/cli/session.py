@@ -111,7 +111,8 @@ class Session:
         if reply.operation_url is None:
             return True
         if no_wait:
-            self.verbose(f"accepted; operation {reply.operation_url}")
+            self.verbose(f"operation {reply.operation_url}")
+            self.note(_where_to_look(title, scale_set))
             return False
         look = self._looker(scale_set) if scale_set else None
         try:

@@ -97,6 +97,23 @@ def test_off_a_terminal_progress_prints_a_line_only_when_something_changed() -> 
     assert stream.getvalue().splitlines() == ["doing: a (0 s)", "doing: b (2 s)"]
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_progress_is_one_line_that_shows_brackets_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = Terminal()
+    with Progress("wait for [?a=='[/b]']", lambda: "1 running", stream=stream) as progress:
+        progress.tick(0.0)
+        progress.tick(0.5)
+    assert "wait for [?a=='[/b]']: 1 running (0 s)" in stream.getvalue()
+    assert stream.getvalue().count("\n") <= 1
+
+
 def test_the_wait_shows_what_becomes_of_the_instances(vmss: Vmss, daemon: FakeDaemon, clock: FakeClock) -> None:
     daemon.add_set("web")
     daemon.instances["web"] = [instance(0, state="Creating")]
@@ -129,7 +146,9 @@ def test_ctrl_c_leaves_the_operation_running_and_says_how_to_look(
 
 def test_no_wait_returns_without_asking_once(vmss: Vmss, daemon: FakeDaemon) -> None:
     daemon.add_set("web")
-    assert vmss("restart", "web", "--no-wait").code == 0
+    outcome = vmss("restart", "web", "--no-wait")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "vmss wait web --updated" in outcome.err
     assert not [each for each in daemon.requests if "/operations/" in each.path]
 
 
