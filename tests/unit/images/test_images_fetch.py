@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -32,7 +33,9 @@ class _Pages(BaseHTTPRequestHandler):
         else:
             self.send_response(200 if self.path == "/disk" else 404)
             self.end_headers()
-            self.wfile.write(CONTENT)
+            # The client hangs up in the middle when it has had enough.
+            with suppress(ConnectionError):
+                self.wfile.write(CONTENT)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
