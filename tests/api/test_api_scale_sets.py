@@ -343,7 +343,7 @@ def test_what_does_not_touch_an_extension_does_not_run_it_again(world: World) ->
 
 
 def test_an_extension_that_others_wait_for_cannot_be_taken_out(world: World) -> None:
-    later = script_extension("later")
+    later = health_extension("later")
     later["properties"]["provisionAfterExtensions"] = ["first"]
     world.put(body=with_extensions(script_extension("first"), later))
     answer = world.send("DELETE", f"{SET}/extensions/first")

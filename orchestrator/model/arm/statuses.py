@@ -60,7 +60,13 @@ def provisioning_state(row: Instance) -> str:
             return "Succeeded"
         case Stage.FAILED | Stage.WAITING:
             return "Failed"
-    return "Creating" if row.generation == 1 else "Updating"
+    return "Updating" if _has_been_ready(row) else "Creating"
+
+
+def _has_been_ready(row: Instance) -> bool:
+    """As far as the row remembers: another disk, a restart, or extensions that ran before it boots."""
+    is_booting_again = row.stage in {Stage.CREATING, Stage.BOOTING} and bool(row.extensions)
+    return row.generation > 1 or row.restarts_wanted > 0 or is_booting_again
 
 
 def provisioning_status(row: Instance) -> Status:

@@ -305,11 +305,12 @@ def extensions(*pairs: tuple[str, Json]) -> Json:
     [
         (extensions(("a", SCRIPT), ("A", SCRIPT)), "more than one extension named a"),
         (extensions(("a", HEALTH), ("b", HEALTH)), "more than one Application Health"),
+        (extensions(("a", SCRIPT), ("b", SCRIPT)), "more than one CustomScript"),
         (extensions(("a", {**SCRIPT, "provisionAfterExtensions": ["b"]})), "not in the model"),
         (extensions(("a b", SCRIPT)), "1 to 80 letters"),
         (
             extensions(
-                ("a", {**SCRIPT, "provisionAfterExtensions": ["b"]}),
+                ("a", {**HEALTH, "provisionAfterExtensions": ["b"]}),
                 ("b", {**SCRIPT, "provisionAfterExtensions": ["A"]}),
             ),
             "circle",
@@ -325,7 +326,7 @@ def test_extensions_that_do_not_fit_are_refused(given: Json, word: str) -> None:
 
 
 def test_names_in_provision_after_take_the_case_of_the_extension_they_name() -> None:
-    given = extensions(("First", SCRIPT), ("second", {**SCRIPT, "provisionAfterExtensions": ["FIRST"]}))
+    given = extensions(("First", HEALTH), ("second", {**SCRIPT, "provisionAfterExtensions": ["FIRST"]}))
     made = parse_scale_set(given, name="web").profile.extension_profile.extensions
     assert made[1].properties.provision_after_extensions == ("First",)
 

@@ -80,6 +80,7 @@ def test_a_set_is_shown_with_its_id_its_etag_and_its_state() -> None:
         (row(stage=Stage.CREATING), "ProvisioningState/creating"),
         (row(stage=Stage.BOOTING), "ProvisioningState/creating/OSProvisioningInProgress"),
         (row(stage=Stage.CONFIGURING), "ProvisioningState/creating/OSProvisioningComplete"),
+        (row(stage=Stage.CREATING, restarts_wanted=1), "ProvisioningState/updating"),
         (row(stage=Stage.BOOTING, generation=2), "ProvisioningState/updating/OSProvisioningInProgress"),
         (
             row(stage=Stage.FAILED, failure=Failure("ImageNotFound", "gone", 1.0)),
