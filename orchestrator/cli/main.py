@@ -33,9 +33,16 @@ def _load_image() -> typer.Typer:
     return image_app
 
 
+def _load_service() -> typer.Typer:
+    from orchestrator.cli.service import service_app  # noqa: PLC0415
+
+    return service_app
+
+
 _LAZY = {
     "lab": (_load_lab, "Several hypervisor hosts on one machine, for trying and testing."),
     "image": (_load_image, "Base images of guests."),
+    "service": (_load_service, "vmssd as a service of systemd."),
 }
 """Nouns whose work happens in this process: they import much, which no other command should pay for."""
 

@@ -161,7 +161,7 @@ def take_stock(scene: Scene) -> None:
     scene.fetch_pages(guests)
     stage.blank()
     scene.vmss.run("plan", SET.name)
-    scene.vmss.ask("census", "--query", "length([?state!='owned'])")
+    scene.vmss.ask("census", "--query", "length([?state=='stray'])")
     strays = [item for item in scene.client.pages(f"{OWN}/census") if item["state"] != "owned"]
     stage.promise("nothing is left over on any host", not strays, f"{len(strays)} strays")
     running = sum(len(host.guests) for host in scene.lab.status().hosts)
