@@ -92,11 +92,11 @@ class Actor:
     def _update(self, row: Instance, kind: str, told: str, **changes: Any) -> None:
         """See Note [Rows are read again]."""
         current = self._store.instance(row.set_uid, row.instance_id)
+        event = self._event(row, kind, told, "failed" if changes.get("failure") else "done")
         with self._store.write() as tx:
             if current and current.generation == row.generation and changes:
                 tx.put_instance(current.but(**changes))
-            outcome = "failed" if changes.get("failure") else "done"
-            tx.add_events([self._event(row, kind, told, outcome)])
+            tx.add_events([event])
 
     def _event(self, row: Instance, kind: str, told: str, outcome: str = "done") -> Event:
         record = self._store.scale_set(row.set_uid)

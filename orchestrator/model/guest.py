@@ -6,6 +6,7 @@ import re
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 _VOLUME = re.compile(
     r"^vmss-(?P<installation>[0-9a-f]{8})-(?P<set_uid>[0-9a-f]{12})-(?P<id>\d+)-g(?P<generation>\d+)"
@@ -29,7 +30,7 @@ class Owner:
     @property
     def vm_uuid(self) -> str:
         """The domain's UUID: RFC 9562 version 5, the same for every generation (Azure's ``vmId``)."""
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"vmss:{self.installation}/{self.set_uid}/{self.instance_id}"))
+        return _vm_uuid(f"vmss:{self.installation}/{self.set_uid}/{self.instance_id}")
 
     @property
     def _prefix(self) -> str:
@@ -55,6 +56,11 @@ class Owner:
         if not found:
             return None
         return cls(found["installation"], found["set_uid"], int(found["id"]), int(found["generation"]))
+
+
+@lru_cache(maxsize=16_384)
+def _vm_uuid(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 
 class Boot(StrEnum):

@@ -18,6 +18,7 @@ from orchestrator.errors import NotFound
 from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import Event, HostRecord, Operation, OperationStatus, ScaleSet
 from orchestrator.store import rows, tables
+from orchestrator.store.memory import Memory
 from orchestrator.store.seal import Seal
 from orchestrator.store.transaction import Transaction
 
@@ -53,7 +54,7 @@ class Store:
         self._on_commit = on_commit
         self._installation: str | None = None
         self._open: Connection | None = None
-        self._instances: dict[str | None, list[Instance]] = {}
+        self._memory: Memory | None = None
 
     def close(self) -> None:
         self._engine.dispose()
@@ -62,14 +63,18 @@ class Store:
     def write(self) -> Iterator[Transaction]:
         """One transaction: all of it is kept, or nothing."""
         with self._engine.connect() as connection, connection.begin() as transaction:
-            self._open, self._instances = connection, {}
+            writing = Transaction(connection, self._seal)
+            self._open = connection
             try:
-                yield Transaction(connection, self._seal)
+                yield writing
                 if self._on_commit:
                     self._on_commit("before")
                 transaction.commit()
             finally:
-                self._open, self._instances = None, {}
+                self._open = None
+        if self._memory is not None:
+            for change in writing.changes:
+                change(self._memory)
         if self._on_commit:
             self._on_commit("after")
 
@@ -112,6 +117,11 @@ class Store:
         return [rows.row_to_set(row, self._seal) for row in self._all(query)]
 
     def scale_set(self, uid: str) -> ScaleSet | None:
+        if self._open is not None:
+            return self._read_scale_set(uid)
+        return self._known().set_record(uid, lambda: self._read_scale_set(uid))
+
+    def _read_scale_set(self, uid: str) -> ScaleSet | None:
         row = self._first(select(tables.scale_sets).where(tables.scale_sets.c.uid == uid))
         return rows.row_to_set(row, self._seal) if row else None
 
@@ -141,26 +151,22 @@ class Store:
     # Instances
 
     def instances(self, set_uid: str | None = None) -> list[Instance]:
-        """Rows of one set, or of all, by id. Their private host keys stay sealed: see ``host_key``.
-
-        Kept in memory until the next write: this process is the only one that writes (one daemon holds the
-        lock of its state directory)."""
-        if self._open is not None:
-            return self._read_instances(set_uid)
-        if set_uid not in self._instances:
-            self._instances[set_uid] = self._read_instances(set_uid)
-        return list(self._instances[set_uid])
-
-    def _read_instances(self, set_uid: str | None) -> list[Instance]:
-        query = select(tables.instances).order_by(tables.instances.c.set_uid, tables.instances.c.instance_id)
-        if set_uid is not None:
-            query = query.where(tables.instances.c.set_uid == set_uid)
-        return [rows.row_to_instance(row) for row in self._all(query)]
+        """Rows of one set, or of all, by id. Their private host keys stay sealed: see ``host_key``."""
+        memory = self._known()
+        return memory.all() if set_uid is None else memory.of_set(set_uid)
 
     def instance(self, set_uid: str, instance_id: int) -> Instance | None:
-        table = tables.instances
-        row = self._first(select(table).where(table.c.set_uid == set_uid, table.c.instance_id == instance_id))
-        return rows.row_to_instance(row) if row else None
+        return self._known().one(set_uid, instance_id)
+
+    def _known(self) -> Memory:
+        """What is committed. Inside a transaction that is what was true before it."""
+        if self._memory is None:
+            table = tables.instances
+            query = select(table).order_by(table.c.set_uid, table.c.instance_id)
+            with self._engine.connect() as connection:
+                found = connection.execute(query).mappings()
+                self._memory = Memory(rows.row_to_instance(dict(row)) for row in found)
+        return self._memory
 
     def host_key(self, set_uid: str, instance_id: int) -> str:
         """The private SSH host key made for this instance, for its seed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Table, Update, bindparam, delete, insert, update
@@ -12,6 +13,7 @@ from orchestrator.errors import PreconditionFailed
 from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import Event, HostRecord, Operation, ScaleSet
 from orchestrator.store import rows, tables
+from orchestrator.store.memory import Change, Memory
 from orchestrator.store.seal import Seal
 
 
@@ -21,6 +23,10 @@ def _instance_update(*, without: Collection[str]) -> Update:
     mine = (table.c.set_uid == bindparam("of_set")) & (table.c.instance_id == bindparam("of_id"))
     names = [column.name for column in table.columns if column.name not in {"set_uid", "instance_id", *without}]
     return update(table).where(mine).values({name: bindparam(name) for name in names})
+
+
+def _remember(record: Instance, memory: Memory) -> None:
+    memory.put(record)
 
 
 _UPDATE_INSTANCE = _instance_update(without={"host_key_private"})
@@ -33,6 +39,7 @@ class Transaction:
     def __init__(self, connection: Connection, seal: Seal) -> None:
         self._connection = connection
         self._seal = seal
+        self.changes: list[Change] = []
 
     def _put(self, table: Table, row: Mapping[str, Any]) -> None:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
@@ -49,6 +56,7 @@ class Transaction:
     def add_scale_set(self, record: ScaleSet) -> None:
         """A new set. Raises SQLAlchemy's ``IntegrityError`` when the name is taken."""
         self._connection.execute(insert(tables.scale_sets).values(**rows.set_to_row(record, self._seal)))
+        self.changes.append(lambda memory: memory.forget_set_record(record.uid))
         self.put_profile(record)
 
     def put_scale_set(self, record: ScaleSet, *, expected_version: int | None = None) -> None:
@@ -61,6 +69,7 @@ class Transaction:
         if done.rowcount == 0:
             message = f"The scale set {record.name} was changed by another request; read it again."
             raise PreconditionFailed(message)
+        self.changes.append(lambda memory: memory.forget_set_record(record.uid))
 
     def put_profile(self, record: ScaleSet) -> None:
         """Keep the model under its ``model_version``, for instances that stay on it."""
@@ -77,19 +86,23 @@ class Transaction:
         """Change bookkeeping fields of a set (next id, flags) that are not part of its model or ETag."""
         table = tables.scale_sets
         self._connection.execute(update(table).where(table.c.uid == uid).values(**values))
+        self.changes.append(lambda memory: memory.forget_set_record(uid))
 
     def drop_scale_set(self, uid: str) -> None:
         """Forget a set, its rows and its profiles. Operations and events stay: people read them later."""
         for table in (tables.instances, tables.profiles):
             self._connection.execute(delete(table).where(table.c.set_uid == uid))
         self._connection.execute(delete(tables.scale_sets).where(tables.scale_sets.c.uid == uid))
+        self.changes.append(lambda memory: memory.drop_set(uid))
 
     # Instances
 
     def add_instances(self, records: Iterable[Instance]) -> None:
         """New rows, private host key and all."""
-        values = [rows.instance_to_row(record, self._seal) for record in records]
-        if values:
+        for record in (new := list(records)):
+            self.changes.append(partial(_remember, record))
+        if new:
+            values = [rows.instance_to_row(record, self._seal) for record in new]
             self._connection.execute(insert(tables.instances), values)
 
     def put_instance(self, record: Instance) -> None:
@@ -104,12 +117,15 @@ class Transaction:
 
     def _update_instance(self, statement: Update, record: Instance, row: Mapping[str, Any]) -> None:
         which = {"of_set": record.set_uid, "of_id": record.instance_id}
-        self._connection.execute(statement, {**row, **which})
+        done = self._connection.execute(statement, {**row, **which})
+        if done.rowcount:
+            self.changes.append(partial(_remember, record))
 
     def drop_instance(self, set_uid: str, instance_id: int) -> None:
         table = tables.instances
         mine = (table.c.set_uid == set_uid) & (table.c.instance_id == instance_id)
         self._connection.execute(delete(table).where(mine))
+        self.changes.append(lambda memory: memory.drop(set_uid, instance_id))
 
     # Operations, events, hosts
 

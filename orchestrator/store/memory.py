@@ -1,0 +1,55 @@
+"""What the tables hold of sets and instances, kept in memory as well.
+
+This process is the only one that writes (one daemon holds the lock of its state directory), so what it has
+committed is what is there. A transaction's changes are applied when it has committed, and never otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from orchestrator.model.instance import Instance
+from orchestrator.model.scale_set import ScaleSet
+
+
+class Memory:
+    """Instances by set and id, ids ascending; scale sets by uid."""
+
+    def __init__(self, instances: Iterable[Instance]) -> None:
+        self._instances: dict[str, dict[int, Instance]] = {}
+        self._sets: dict[str, ScaleSet] = {}
+        for row in instances:
+            self.put(row)
+
+    def of_set(self, set_uid: str) -> list[Instance]:
+        return list(self._instances.get(set_uid, {}).values())
+
+    def all(self) -> list[Instance]:
+        return [row for rows in self._instances.values() for row in rows.values()]
+
+    def one(self, set_uid: str, instance_id: int) -> Instance | None:
+        return self._instances.get(set_uid, {}).get(instance_id)
+
+    def put(self, row: Instance) -> None:
+        """New ids are always the highest of their set, so the order of insertion is the order of ids."""
+        self._instances.setdefault(row.set_uid, {})[row.instance_id] = row.but(host_key_private="")
+
+    def drop(self, set_uid: str, instance_id: int) -> None:
+        self._instances.get(set_uid, {}).pop(instance_id, None)
+
+    def drop_set(self, uid: str) -> None:
+        self._instances.pop(uid, None)
+        self._sets.pop(uid, None)
+
+    def forget_set_record(self, uid: str) -> None:
+        """It is read again when it is next asked for."""
+        self._sets.pop(uid, None)
+
+    def set_record(self, uid: str, read: Callable[[], ScaleSet | None]) -> ScaleSet | None:
+        found = self._sets.get(uid)
+        if found is None and (found := read()) is not None:
+            self._sets[uid] = found
+        return found
+
+
+Change = Callable[[Memory], None]
