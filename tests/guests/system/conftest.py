@@ -36,7 +36,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Show what the daemons logged and did beside a test that failed."""
     outcome: Any = yield
     report = outcome.get_result()
-    if report.failed and item.get_closest_marker("real"):
+    if (report.failed or os.environ.get("VMSS_SHOW_EVENTS")) and item.get_closest_marker("real"):
         for daemon in _DAEMONS:
             report.sections.append((f"log of {daemon.folder.name}", daemon.log()[-_LOG_TAIL:]))
             with suppress(VmssError):

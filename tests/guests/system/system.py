@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,8 +34,9 @@ from orchestrator.cli.client import OWN, Client, Reply, SetRef
 from orchestrator.cli.endpoint import Endpoint
 from orchestrator.cli.faults import DaemonUnreachable
 from orchestrator.cli.waiting import wait_for_operation
-from orchestrator.guest.login import log_in
+from orchestrator.guest.login import log_in, shut
 from orchestrator.guest.port import GuestAddress
+from orchestrator.guest.seed import make_host_key
 from orchestrator.lab import Lab
 from orchestrator.lab.processes import GuestProcess
 
@@ -124,8 +127,11 @@ class Daemon:
 
     def vmss(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line against this daemon."""
-        argv = [str(PROGRAMS / "vmss"), *arguments, "--socket", str(self.socket)]
-        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+        environment = {**os.environ, "VMSS_SOCKET": str(self.socket), "COLUMNS": "250"}
+        argv = [str(PROGRAMS / "vmss"), *arguments]
+        return subprocess.run(
+            argv, env=environment, capture_output=True, text=True, check=False, timeout=DEADLINE_S
+        )
 
     # What it says
 
@@ -301,9 +307,7 @@ def ssh(lab: Lab, guest: GuestAddress, key: paramiko.PKey, command: str) -> str:
         errors = channel.makefile_stderr("rb").read()
         code = channel.recv_exit_status()
     finally:
-        transport.close()
-        transport.join(10)
-        sock.close()
+        shut(transport, sock)
     assert code == 0, f"'{command}' ended with {code}: {errors.decode(errors='replace')}"
     return str(output.decode(errors="replace"))
 
@@ -365,9 +369,15 @@ def kill_libvirtd(lab: Lab, host: str) -> None:
             psutil.wait_procs([process], 10)
 
 
-def new_key() -> tuple[paramiko.PKey, str]:
-    """A user's key pair: to log in with, and the line for authorized_keys."""
-    from orchestrator.guest.seed import make_host_key
+@dataclass(frozen=True)
+class User:
+    """Someone's key pair: to log in with, as a file has it, and as authorized_keys has it."""
 
-    private, public = make_host_key()
-    return paramiko.Ed25519Key.from_private_key(io.StringIO(private)), public
+    key: paramiko.PKey
+    private: str
+    public: str
+
+    @classmethod
+    def new(cls) -> User:
+        private, public = make_host_key()
+        return cls(paramiko.Ed25519Key.from_private_key(io.StringIO(private)), private, public)
