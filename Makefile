@@ -14,7 +14,6 @@ BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VMSS := $(SUDO) $(BIN)/vmss
 READY := .venv/ready
-REPORT ?= -q
 
 say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 ifeq ($(shell test -t 1 && echo terminal),)
@@ -41,10 +40,8 @@ down: ## remove the lab: guests, hosts, daemon, files (images stay)
 	@if [ -x $(BIN)/vmss ]; then $(VMSS) lab down; else echo 'nothing is set up here'; fi
 
 test: setup test-packages test-images check ## set up, then all checks and tests, real guests included
-	$(call say,tests on simulated hosts, and of single parts)
-	@$(SUDO) $(BIN)/python -m pytest -m 'not real' $(REPORT)
-	$(call say,tests on real guests)
-	@$(SUDO) $(BIN)/python -m pytest -m real $(REPORT)
+	$(call say,tests: first those without guests on all cores; then real guests, one test at a time)
+	@$(SUDO) $(BIN)/python -m pytest -n logical --dist loadgroup --no-loadscope-reorder --durations=10
 
 check: venv ## style, types and layers: what needs no guest and no root
 	$(call say,ruff)
