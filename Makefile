@@ -40,7 +40,7 @@ down: ## remove the lab: guests, hosts, daemon, files (images stay)
 	@if [ -x $(BIN)/vmss ]; then $(VMSS) lab down; else echo 'nothing is set up here'; fi
 
 test: setup test-packages test-images check ## set up, then all checks and tests, real guests included
-	$(call say,tests: first those without guests on all cores; then real guests, one test at a time)
+	$(call say,tests: first those without guests on all cores; then real guests one by one)
 	@$(SUDO) $(BIN)/python -m pytest -n logical --dist loadgroup --no-loadscope-reorder --durations=10
 
 check: venv ## style, types and layers: what needs no guest and no root
