@@ -70,8 +70,8 @@ $(READY): .ci/requirements.txt pyproject.toml | packages
 	$(call say,virtual environment (a minute when it is new))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vmss needs Python 3.11 or newer")'
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement .ci/requirements.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/pip install -qq --disable-pip-version-check --requirement .ci/requirements.txt
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 image: venv
