@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.control.act import Actor
 from orchestrator.control.decide import Decider
@@ -150,5 +151,8 @@ class Controller:
         record = self.store.scale_set(set_uid) if set_uid else None
         name = record.name if record else None
         event = Event(self.now(), kind, EventPhase.NOTE, reason, set_uid, name, instance_id, host)
-        with self.store.write() as tx:
-            tx.add_events([event])
+        try:
+            with self.store.write() as tx:
+                tx.add_events([event])
+        except SQLAlchemyError as error:  # a note is not worth more than what it tells of
+            log.error("an event could not be kept", what=reason, why=str(error))

@@ -12,11 +12,15 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from orchestrator.errors import VmssError
 from orchestrator.guest.port import GuestAddress, Guests
 from orchestrator.model.arm.scale_set import HealthSource
 from orchestrator.model.health import Health, ProbeResult, ProbeSettings
 from orchestrator.plan.health import HealthTrack, judge
+
+log = structlog.get_logger()
 
 EAGER_EVERY_S = 0.5  # until the first healthy answer, whatever the interval: nobody wants to wait for news
 EAGER_FOR_S = 300.0
@@ -98,8 +102,10 @@ class HealthWatch:
             try:
                 result = await self._guests.probe(target.guest, target.settings, target.source)
             except VmssError as error:
-                silent = Health.UNKNOWN if target.settings.is_rich else Health.UNHEALTHY
-                result = ProbeResult(silent, error.message)
+                result = ProbeResult(target.settings.state_without_answer, error.message)
+            except Exception as error:
+                log.exception("probe broke", instance=key)
+                result = ProbeResult(target.settings.state_without_answer, f"the probe broke: {error!r}")
         if self._targets.get(key) is not target:
             return  # it was rebooted, replaced or dropped while we asked
         before = self._tracks[key]

@@ -113,7 +113,10 @@ class HostMonitor:
         """Look for ever. A host that does not answer is asked again and again, and blocks nobody else."""
         while True:
             self._wake.clear()
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                log.exception("look broke; the next one may not", host=self.name)
             pause = LOOK_EVERY_S if self.is_up else RETRY_EVERY_S
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):

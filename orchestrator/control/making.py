@@ -20,12 +20,10 @@ from orchestrator.store import Store
 
 
 def find_image(catalogue: Catalogue, reference: ImageReference, version: str | None = None) -> ImageVersion:
-    """The image that a model refers to, in ``version`` or as the reference says. Raises ``ImageError``."""
-    if reference.id:
-        name = reference.id.rstrip("/").rsplit("/", 1)[-1]
-        return catalogue.resolve_alias(name, version or "latest")
-    wanted = version or reference.version or "latest"
-    return catalogue.resolve(reference.publisher or "", reference.offer or "", reference.sku or "", wanted)
+    """The image that a model refers to: the exact ``version`` of it, or the one the reference stands for now.
+    Raises ``ImageError``."""
+    image = catalogue.show(reference.catalogue_name)
+    return image if version in {None, image.version} else catalogue.resolve_alias(image.name, version)
 
 
 class CatalogueSpecMaker:

@@ -35,6 +35,7 @@ log = structlog.get_logger()
 SLOW_LOOK_S = 30.0
 RETRY_MIN_S = 1.0
 RETRY_MAX_S = 60.0
+FAILED_PASS_S = 5.0
 DECIDING_PASSES_MAX = 50  # a plan that still decides after so many passes would decide for ever
 
 
@@ -86,7 +87,11 @@ class SetLoop:
                 plan = self.look()
             except VmssError as error:
                 log.error("pass failed", set=self.uid, code=error.code, why=error.message)
-                pause = RETRY_MAX_S / 6
+                pause = FAILED_PASS_S
+                continue
+            except Exception:
+                log.exception("pass broke; it is tried again", set=self.uid)
+                pause = FAILED_PASS_S
                 continue
             if plan is None:
                 return
@@ -186,12 +191,12 @@ class SetLoop:
         if running is None or running.task is not task:
             return  # broken off
         del self._running[instance_id]
+        self.wake()
         error = None if task.cancelled() else task.exception()
         if error is None:
             self._retries.pop(instance_id, None)
         else:
             self._retry_later(running, error)
-        self.wake()
 
     def _retry_later(self, running: _Running, error: BaseException) -> None:
         if not isinstance(error, Exception):

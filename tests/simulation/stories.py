@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from sqlalchemy.exc import OperationalError
+
 from orchestrator.model.guest import Power
 from orchestrator.model.instance import Stage, WantedPower
 from orchestrator.model.scale_set import OperationStatus
@@ -203,6 +205,27 @@ async def the_protected_stay(story: Story) -> None:
     story.scale(uid, 0)
     await asyncio.sleep(60)
     assert [row.instance_id for row in story.counted(uid)] == [0], "capacity 0 cannot be reached"
+
+
+@told
+async def a_full_disk_under_the_store(story: Story) -> None:
+    """For a minute nothing can be written down: nothing is begun that is not written, and then all goes on."""
+    uid = story.create()
+    await story.settled(uid)
+    story.scale(uid, 5)
+
+    def full(when: str) -> None:
+        if when == "before":
+            raise OperationalError("COMMIT", {}, Exception("database or disk is full"))
+
+    await asyncio.sleep(0.05)
+    story.commit_hook = full
+    story.kill(uid, 1)
+    await asyncio.sleep(60)
+    story.commit_hook = None
+    await story.settled(uid)
+    assert len(story.counted(uid)) == 5
+    assert 1 not in {row.instance_id for row in story.rows(uid)}
 
 
 @told

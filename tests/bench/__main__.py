@@ -1,0 +1,73 @@
+"""`make bench`: measures, prints a table of what was promised and what was seen, and fails where it was missed."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from dataclasses import dataclass
+
+from tests.bench import real, thousand
+
+
+@dataclass(frozen=True)
+class Promise:
+    """``seen`` must not be above ``most``; ``None`` only reports."""
+
+    what: str
+    seen: float
+    unit: str
+    most: float | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        return self.most is None or self.seen <= self.most
+
+    def line(self) -> str:
+        bound = "" if self.most is None else f"<= {self.most:g}"
+        verdict = "" if self.most is None else "ok" if self.is_kept else "MISSED"
+        return f"| {self.what:<58} | {self.seen:>8.3f} {self.unit:<8} | {bound:<8} | {verdict:<6} |"
+
+
+def _real() -> list[Promise]:
+    found = []
+    with real.bench_lab() as daemon:
+        real.warm(daemon)
+        for count in (1, 6):
+            pairs = real.measure(count, daemon, _say)
+            floor = statistics.median(pair.floor_s for pair in pairs)
+            vmssd = statistics.median(pair.vmssd_s for pair in pairs)
+            found += [
+                Promise(f"bare floor: {count} made and answering HTTP", floor, "s", 6.0 if count == 1 else None),
+                Promise(f"vmssd: from the request to {count} healthy", vmssd, "s"),
+                Promise(f"ratio at N={count}", real.median_ratio(pairs), "", 1.10 if count == 6 else None),
+            ]
+    return found
+
+
+def _thousand() -> list[Promise]:
+    seen = thousand.measure()
+    return [
+        Promise("0 to 1,000 simulated instances", seen.scale_out_s, "s", 10.0),
+        Promise("a pass over 1,000 with nothing to do", seen.pass_median_ms, "ms", 50.0),
+        Promise("resident memory of the daemon with 1,000", seen.resident_mib, "MiB", 250.0),
+        Promise("idle CPU of the daemon with 1,000", seen.idle_cpu_percent, "% core", 3.0),
+    ]
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main() -> int:
+    _say("A thousand instances on simulated hosts ...")
+    promises = _thousand()
+    _say("Real guests, beside the bare floor ...")
+    promises += _real()
+    _say("")
+    for promise in promises:
+        _say(promise.line())
+    return 0 if all(promise.is_kept for promise in promises) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
