@@ -14,6 +14,7 @@
     ├── GuestError          one guest could not be reached or misbehaved
     │   ├── GuestUnreachable    no answer before the deadline; worth another try
     │   └── HostKeyMismatch     someone else answers at that address: never worth another try
+    ├── StoreUnavailable    the database did not take a write (a full disk, a lock): nothing of it was kept
     └── LabError            the lab could not be made or mended
 
 ``code``, ``message`` and ``target`` are those of the Resource Manager error envelope.
@@ -108,6 +109,11 @@ class GuestUnreachable(GuestError):
 
 class HostKeyMismatch(GuestError):
     code = "HostKeyMismatch"
+
+
+class StoreUnavailable(VmssError):
+    code = "StoreUnavailable"
+    is_retryable = True
 
 
 class LabError(VmssError):

@@ -18,6 +18,7 @@ from orchestrator.errors import (
     NotFound,
     NotPossible,
     PreconditionFailed,
+    StoreUnavailable,
     VmssError,
 )
 from orchestrator.model.arm.statuses import Json
@@ -34,6 +35,7 @@ _STATUS: tuple[tuple[type[VmssError], int], ...] = (
     (ImageError, 409),
     (HostError, 502),
     (GuestError, 502),
+    (StoreUnavailable, 503),
 )
 _HTTP_CODES = {404: "NotFound", 405: "MethodNotAllowed", 413: "RequestEntityTooLarge", 422: "InvalidRequestContent"}
 

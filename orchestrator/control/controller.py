@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.control.act import Actor
 from orchestrator.control.decide import Decider
@@ -17,6 +16,7 @@ from orchestrator.control.host_monitor import Change
 from orchestrator.control.set_loop import Parts, SetLoop
 from orchestrator.control.specs import AddressSpaces, SpecMaker
 from orchestrator.control.wishes import Wishes
+from orchestrator.errors import StoreUnavailable
 from orchestrator.guest.port import Guests
 from orchestrator.model.guest import Power
 from orchestrator.model.host import HostConfig
@@ -154,5 +154,5 @@ class Controller:
         try:
             with self.store.write() as tx:
                 tx.add_events([event])
-        except SQLAlchemyError as error:  # a note is not worth more than what it tells of
-            log.error("an event could not be kept", what=reason, why=str(error))
+        except StoreUnavailable as error:  # a note is not worth more than what it tells of
+            log.error("an event could not be kept", what=reason, why=error.message)

@@ -239,7 +239,7 @@ class SetLoop:
         for row in world.rows:
             if row.is_gone or row.stage is not Stage.READY or world.of(row).sight is not Sight.RUNNING:
                 continue
-            health = self._parts.wishes.health(row)
+            health = self._parts.wishes.health(record, row)
             if health:
                 settings, source = health
                 since = row.booted_at or row.created_at

@@ -29,6 +29,7 @@ class Wishes:
         self._profile = lru_cache(maxsize=512)(self._read_profile)
         self._known: dict[tuple[str, int], ScaleSet] = {}
         self._sources: dict[tuple[str, int], tuple[ProbeSettings, HealthSource] | None] = {}
+        self._outside: dict[str, tuple[int, ProbeSettings | None]] = {}
 
     def _parse(self, uid: str, version: int) -> ScaleSetResource:
         record = self._known.pop((uid, version))
@@ -94,12 +95,24 @@ class Wishes:
             if each.is_custom_script
         )
 
-    def health(self, row: Instance) -> tuple[ProbeSettings, HealthSource] | None:
-        """The one health source of the model this instance is on."""
+    def health(self, record: ScaleSet, row: Instance) -> tuple[ProbeSettings, HealthSource] | None:
+        """The one health source of an instance. The probe from outside is a policy of the set and counts at
+        once; the extension is part of the model that the instance is on."""
+        if (probe := self._outside_probe(record)) is not None:
+            return probe, "outside"
         key = (row.set_uid, row.model_version)
         if key not in self._sources:
-            self._sources[key] = health_source(self.made_from(row)[1])
+            extension = health_source(self.made_from(row)[1])
+            self._sources[key] = extension if extension and extension[1] == "inside" else None
         return self._sources[key]
+
+    def _outside_probe(self, record: ScaleSet) -> ProbeSettings | None:
+        version, settings = self._outside.get(record.uid, (0, None))
+        if version != record.version:
+            probe = self.resource(record).properties.external_health_probe
+            settings = probe.settings() if probe else None
+            self._outside[record.uid] = record.version, settings
+        return settings
 
     def script(self, row: Instance, name: str, sequence: int) -> tuple[Extension, ScriptRequest]:
         """What the CustomScript extension of that name asks to be run on this instance."""

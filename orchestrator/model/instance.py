@@ -74,8 +74,9 @@ class Instance:
     """The row. It is committed before anything of it exists on a host, and outlives what exists there.
 
     Times are epoch seconds. ``image_version`` is the exact version its disk stands on. ``restarts_wanted`` above
-    ``restarts_done`` asks for one restart. ``is_gone`` means wanted no more: the row stays until nothing of it is left on its host. ``lost_at`` is set when its
-    host was silent past the lease: it counts no longer, and is fenced when the host returns.
+    ``restarts_done`` asks for one restart. ``is_gone`` means wanted no more: the row stays until nothing of it is
+    left on its host. ``lost_at`` is set when its host was silent past the lease: it counts no longer, and is fenced
+    when the host returns.
     """
 
     set_uid: str

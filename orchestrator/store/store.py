@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
-from orchestrator.errors import NotFound
+from orchestrator.errors import NotFound, StoreUnavailable
 from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import Event, HostRecord, Operation, OperationStatus, ScaleSet
 from orchestrator.store import rows, tables
@@ -61,7 +62,19 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """One transaction: all of it is kept, or nothing."""
+        """One transaction: all of it is kept, or nothing. Raises ``StoreUnavailable`` when the database does not
+        take it."""
+        try:
+            with self._transaction() as writing:
+                yield writing
+        except OperationalError as error:
+            message = f"Nothing could be written down: {error.orig}. Nothing of the request was kept."
+            raise StoreUnavailable(message) from error
+        if self._on_commit:
+            self._on_commit("after")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
         with self._engine.connect() as connection, connection.begin() as transaction:
             writing = Transaction(connection, self._seal)
             self._open = connection
@@ -75,8 +88,6 @@ class Store:
         if self._memory is not None:
             for change in writing.changes:
                 change(self._memory)
-        if self._on_commit:
-            self._on_commit("after")
 
     @contextmanager
     def _read(self) -> Iterator[Any]:
