@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,7 @@ from orchestrator.store import Store
 log = structlog.get_logger()
 
 SLOW_LOOK_S = 30.0
+_SECONDS = re.compile(r"[0-9.]+ s\b")
 RETRY_MIN_S = 1.0
 RETRY_MAX_S = 60.0
 FAILED_PASS_S = 5.0
@@ -275,4 +277,4 @@ class SetLoop:
 
 def _gist(note: str) -> str:
     """A note without its numbers of seconds, so that a countdown is one note."""
-    return "".join(letter for letter in note if not letter.isdigit())
+    return _SECONDS.sub("", note)

@@ -81,9 +81,9 @@ def test_a_guest_is_asked_from_outside_over_the_network(make_set: MakeSet) -> No
     probe = {"protocol": "http", "port": 80, "requestPath": "/index.html", "intervalInSeconds": 5}
     outside = make_set("outside", micro_set(1, externalHealthProbe=probe))
     outside.wait_ready(0, is_healthy=True)
-    outside.run(0, "mount -t tmpfs none /var/www")
+    outside.run(0, "mv /var/www/index.html /var/www/away")
     _wait(outside, "unhealthy")
-    outside.run(0, "umount /var/www")
+    outside.run(0, "mv /var/www/away /var/www/index.html")
     _wait(outside, "healthy")
 
     # Another page that is not there: the guests that run are asked for it from now on.
