@@ -74,7 +74,7 @@ def _no_daemon(error: DaemonUnreachable) -> dict[str, Any]:
         "name": "the daemon answers",
         "ok": False,
         "detail": error.message,
-        "mend": "start it: vmssd --config FILE, or vmss lab up; elsewhere? --socket, --endpoint",
+        "mend": "start it: vmssd --config FILE, or vmss lab up --daemon; elsewhere? --socket, --endpoint",
     }
 
 

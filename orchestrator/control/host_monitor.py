@@ -162,9 +162,9 @@ class HostMonitor:
     def _learn(self, uuid: str, guest: SeenGuest | None, sequence: int, what: str) -> None:
         old = self._facts.get(uuid)
         before = old.guest if old else None
-        if guest is None and sequence <= self._sequence and old is not None:
-            del self._facts[uuid]
-        if guest is not None or what != "seen":
+        if guest is None and what == "seen":
+            self._facts.pop(uuid, None)
+        else:  # an absence that was told is kept, or an older look would bring the guest back
             self._facts[uuid] = _Fact(guest, sequence)
         if before != guest:
             either = guest or before
