@@ -135,6 +135,7 @@ class LabDaemon:
                 raise LabError(f"vmssd ended with code {child.returncode} at once; {self._last_words()}")
             running = self.process()
             if running is not None and running.pid == child.pid and self.status() is not None:
+                child.returncode = 0  # nobody waits for its end: it outlives us, and Popen need not warn of that
                 return running
             time.sleep(_POLL_S)
         child.kill()
