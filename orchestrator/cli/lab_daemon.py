@@ -66,11 +66,15 @@ class LabDaemon:
             probe.settimeout(_ASK_TIMEOUT_S)
             probe.connect(str(self.socket))
             credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            return psutil.Process(struct.unpack("3i", credentials)[0])
+            found = psutil.Process(struct.unpack("3i", credentials)[0])
+            # The socket of one that was killed lives on while the last of its threads end.
+            return None if found.status() == psutil.STATUS_ZOMBIE else found
         return None
 
     def status(self) -> dict[str, Any] | None:
         """What the daemon says of itself, or ``None`` when it does not answer."""
+        if self.process() is None:
+            return None
         client = self.client()
         try:
             return dict(client.get(f"{OWN}/status"))
