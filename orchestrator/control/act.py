@@ -26,7 +26,8 @@ from orchestrator.store import Store
 AWAIT_EVERY_S = 0.5  # how often a booting guest is asked
 OS_PROVISIONING_TIMEOUT_S = 600.0
 POLITE_STOP_S = 30.0  # a guest that does not power off when asked is stopped hard after this
-STOP_LOOK_EVERY_S = 1.0
+POLITE_DELETE_S = 10.0  # and one that is deleted, after this
+STOP_LOOK_EVERY_S = 0.25
 
 
 class Actor:
@@ -64,8 +65,8 @@ class Actor:
         match step:
             case steps.CreateGuest():
                 return self._create(row)
-            case steps.RemoveGuest():
-                return self._remove(row)
+            case steps.RemoveGuest(is_hard=is_hard):
+                return self._remove(row, is_hard=is_hard)
             case steps.RestartGuest():
                 return self._restart(row)
             case steps.StopGuest(is_hard=is_hard):
@@ -167,9 +168,11 @@ class Actor:
             and owner.generation < row.generation
         )
 
-    async def _remove(self, row: Instance) -> None:
+    async def _remove(self, row: Instance, *, is_hard: bool) -> None:
         monitor = self._monitor(row)
         await self._guests.forget(self.address(row).key)
+        if not is_hard and monitor.power_of(self.owner(row)) is Power.RUNNING:
+            await self._stopped_politely(row, monitor, POLITE_DELETE_S)
         async with self._fleet.limit(monitor.name):
             for owner in (*self._earlier(row, monitor), self.owner(row)):
                 await monitor.host.remove(owner)
@@ -198,16 +201,16 @@ class Actor:
     async def _stop(self, row: Instance, *, is_hard: bool) -> None:
         monitor = self._monitor(row)
         await self._guests.forget(self.address(row).key)
-        was_polite = not is_hard and await self._stopped_politely(row, monitor)
+        was_polite = not is_hard and await self._stopped_politely(row, monitor, POLITE_STOP_S)
         if not was_polite:
             await monitor.host.power_off(self.owner(row))
         monitor.changed(self.owner(row), Power.SHUT_OFF)
         outcome = "powered off when asked" if was_polite else "power cut"
         self._update(row, "stop", outcome, changed_at=self._now())
 
-    async def _stopped_politely(self, row: Instance, monitor: HostMonitor) -> bool:
+    async def _stopped_politely(self, row: Instance, monitor: HostMonitor, within_s: float) -> bool:
         await monitor.host.shut_down(self.owner(row))
-        until = self._now() + POLITE_STOP_S
+        until = self._now() + within_s
         while self._now() < until:
             if monitor.power_of(self.owner(row)) is not Power.RUNNING:
                 return True
@@ -218,7 +221,7 @@ class Actor:
         monitor = self._monitor(row)
         await self._guests.forget(self.address(row).key)
         if not is_hard and monitor.power_of(self.owner(row)) is Power.RUNNING:
-            await self._stopped_politely(row, monitor)
+            await self._stopped_politely(row, monitor, POLITE_STOP_S)
         await monitor.host.undefine(self.owner(row))
         monitor.changed(self.owner(row), None)
         self._update(row, "deallocate", "its disk is kept", changed_at=self._now())

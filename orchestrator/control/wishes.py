@@ -71,6 +71,7 @@ class Wishes:
             zones=resource.zones,
             fault_domain_count=properties.platform_fault_domain_count,
             scale_in_rule=properties.scale_in_policy.rule.value,
+            is_force_deletion=properties.scale_in_policy.force_deletion or record.is_force_deleting,
             is_unhealthy_first=properties.scale_in_policy.prioritize_unhealthy_vms,
             repair=RepairWish(repair.repair_action.value, repair.grace_period.total_seconds())
             if repair is not None and is_repairing

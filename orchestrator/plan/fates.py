@@ -6,7 +6,7 @@ its guest decide alone is here, as a table to be read from the top: the first li
 
 from __future__ import annotations
 
-from orchestrator.model.instance import Instance, Stage, WantedPower
+from orchestrator.model.instance import Cause, Instance, Stage, WantedPower
 from orchestrator.plan import steps
 from orchestrator.plan.extensions import next_extension
 from orchestrator.plan.inputs import Seen, SetWish, Sight, World
@@ -19,7 +19,7 @@ def plan_fate(wish: SetWish, world: World, row: Instance, draft: Draft) -> None:
     if seen.is_busy:
         return
     if row.is_gone:
-        _leave(world, row, seen, draft)
+        _leave(wish, world, row, seen, draft)
     elif row.stage is Stage.WAITING or row.host is None:
         return  # the placer deals with it
     elif _host_is_silent(world, row):
@@ -37,7 +37,10 @@ def _host_is_silent(world: World, row: Instance) -> bool:
     return host is None or not host.is_up
 
 
-def _leave(world: World, row: Instance, seen: Seen, draft: Draft) -> None:
+_HARD_CAUSES = {Cause.REPAIR, Cause.HOST_LOST}
+
+
+def _leave(wish: SetWish, world: World, row: Instance, seen: Seen, draft: Draft) -> None:
     host = world.hosts.get(row.host or "")
     if host is None:
         reason = "it was never placed" if row.host is None else f"host {row.host} was taken out for good"
@@ -48,7 +51,8 @@ def _leave(world: World, row: Instance, seen: Seen, draft: Draft) -> None:
         draft.wake_times.append(seen.retry_at)
     else:
         why = "it was declared lost and its host is back: fence it" if row.is_lost else "it is wanted no more"
-        draft.actions.append(steps.RemoveGuest(row.instance_id, why, host.name))
+        is_hard = wish.is_force_deletion or row.is_force_delete or row.cause in _HARD_CAUSES
+        draft.actions.append(steps.RemoveGuest(row.instance_id, why, host.name, is_hard))
 
 
 def _be_unreachable(world: World, row: Instance, draft: Draft) -> None:

@@ -48,6 +48,7 @@ class SetWish:
     fault_domain_count: int | None = None
     scale_in_rule: ScaleInRule = "Default"
     is_unhealthy_first: bool = False
+    is_force_deletion: bool = False
     repair: RepairWish | None = None
     is_repair_suspended: bool = False
     has_agent: bool = True

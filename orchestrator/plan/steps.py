@@ -104,8 +104,11 @@ class CreateGuest(Step):
 
 @dataclass(frozen=True, slots=True)
 class RemoveGuest(Step):
+    """Take it away with its disk: shut down politely first unless ``is_hard``."""
+
     kind: ClassVar[str] = "remove"
     host: str
+    is_hard: bool
 
 
 @dataclass(frozen=True, slots=True)
