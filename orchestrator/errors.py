@@ -3,6 +3,7 @@
     VmssError
     ├── BadInput            the caller's mistake: answered with HTTP 400 and changes nothing
     │   └── NotPossible     well formed, but this state or this build does not allow it (409)
+    ├── Forbidden           403
     ├── NotFound            404
     ├── Conflict            409
     ├── PreconditionFailed  412, a stale ETag
@@ -62,6 +63,10 @@ class BadInput(VmssError):
 
 class NotPossible(BadInput):
     code = "OperationNotAllowed"
+
+
+class Forbidden(VmssError):
+    code = "AuthorizationFailed"
 
 
 class NotFound(VmssError):

@@ -17,13 +17,14 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.api.faults import envelope
-from orchestrator.errors import BadInput, VmssError
+from orchestrator.errors import BadInput, Forbidden, VmssError
 
 log = structlog.get_logger()
 
 _VERSION = re.compile(r"^(\d{4}-\d{2}-\d{2})(?:-preview|-alpha|-beta|-privatepreview)?$", re.ASCII | re.IGNORECASE)
 _ECHO = re.compile(rb"^[\x20-\x7e]{1,128}$")
 _PATH_MAX = 4096
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def canonical_path(raw: str) -> str:
@@ -58,6 +59,18 @@ def check_api_version(query: str) -> None:
         raise BadInput(words, code="InvalidApiVersionParameter") from None
 
 
+def refuse_web_pages(scope: Scope) -> None:
+    """On a TCP port any page in a browser of this machine could knock. Programs send no ``Origin``, and know the
+    port by a loopback name (DNS rebinding does not). Raises ``Forbidden``."""
+    _, port = scope.get("server") or ("", None)
+    if port is None:  # the Unix socket: its mode decides who may come
+        return
+    headers = dict(scope["headers"])
+    host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].strip("[]").lower()
+    if b"origin" in headers or host not in _LOOPBACK_NAMES:
+        raise Forbidden("Web pages may not ask this port: send no Origin, and a loopback Host.")
+
+
 class FrontDoor:
     """Makes paths canonical, requires ``api-version``, and gives every answer its request ids."""
 
@@ -70,6 +83,7 @@ class FrontDoor:
             return
         named = _with_ids(scope, send)
         try:
+            refuse_web_pages(scope)
             raw = scope.get("raw_path") or scope["path"].encode()
             path = canonical_path(raw.decode("ascii"))
             if path.startswith(("/subscriptions", "/providers")):
@@ -77,6 +91,8 @@ class FrontDoor:
         except UnicodeDecodeError:
             error = BadInput("The address is not written in ASCII and UTF-8.", code="InvalidRequestUri")
             await _send_error(error, 400, named)
+        except Forbidden as refused:
+            await _send_error(refused, 403, named)
         except BadInput as refused:
             await _send_error(refused, 400, named)
         else:

@@ -156,3 +156,12 @@ def test_what_nobody_foresaw_is_a_500_in_the_envelope_without_its_words(populate
     assert (answer.status_code, code(answer)) == (500, "InternalExecutionError")
     assert "the secret inside" not in answer.text
     assert "x-ms-request-id" in answer.headers
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://page.example"}, {"Origin": "null"}, {"Host": "page.example"}], ids=str
+)
+def test_a_web_page_cannot_knock_at_the_port(world: World, headers: dict[str, str]) -> None:
+    answer = world.send("GET", "/providers/Vmss.Local/status", headers=headers)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "AuthorizationFailed"
