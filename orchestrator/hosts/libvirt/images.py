@@ -111,7 +111,8 @@ def _verified(part: Part) -> Iterator[bytes]:
             yield chunk
     if digest.hexdigest() != part.sha256.lower():
         raise ImageError(
-            f"Image file {part.path} is damaged: its sha256 is {digest.hexdigest()}, not {part.sha256}"
+            f"Image file {part.path} is damaged: its sha256 is {digest.hexdigest()}, not {part.sha256}",
+            code="ImageDamaged",
         )
 
 

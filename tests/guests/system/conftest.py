@@ -5,6 +5,7 @@ At the end of every test nothing of its sets is left, and at the end of all noth
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,8 +27,8 @@ _NAME = "prom"
 HOST_LEASE_S = 6.0
 _DAEMONS: list[Daemon] = []
 _LOG_TAIL = 12_000
+_NUMBERS = itertools.count(2)  # of daemons; 1 is the one that all tests share
 
-MakeSet = Callable[..., TestedSet]
 MakeDaemon = Callable[..., Daemon]
 
 
@@ -92,7 +93,7 @@ def _clear_labs_of_the_dead() -> None:
 
 @pytest.fixture(scope="session")
 def daemon(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    daemon = Daemon(lab, tmp_path_factory.mktemp("main"), host_lease_s=HOST_LEASE_S)
+    daemon = Daemon(lab, tmp_path_factory.mktemp("main"), 1, host_lease_s=HOST_LEASE_S)
     _DAEMONS.append(daemon)
     daemon.start()
     try:
@@ -105,11 +106,12 @@ def daemon(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemo
 
 @pytest.fixture(scope="module")
 def make_daemon(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeDaemon]:
-    """A further daemon on the same hosts. Give it addresses that no other has: see ``addresses``."""
+    """A further daemon on the same hosts, not started."""
     made: list[Daemon] = []
 
     def make(name: str, **changes: Any) -> Daemon:
-        daemon = Daemon(lab, tmp_path_factory.mktemp(name), **{"host_lease_s": HOST_LEASE_S, **changes})
+        changes = {"host_lease_s": HOST_LEASE_S, **changes}
+        daemon = Daemon(lab, tmp_path_factory.mktemp(name), next(_NUMBERS), **changes)
         made.append(daemon)
         _DAEMONS.append(daemon)
         return daemon
@@ -121,27 +123,39 @@ def make_daemon(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         shutil.rmtree(each.folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def make_set(daemon: Daemon, lab: Lab, make_daemon: MakeDaemon) -> Iterator[MakeSet]:
-    """Sets for one module: deleted at its end, and nothing of them stays. Faults are healed first."""
-    made: list[TestedSet] = []
+class MakeSet:
+    """Makes sets for one module, on the shared daemon unless another is named."""
 
-    def make(name: str, body: dict[str, Any], on: Daemon | None = None) -> TestedSet:
-        one = TestedSet(on or daemon, name)
-        made.append(one)
+    def __init__(self, daemon: Daemon) -> None:
+        self.made: list[TestedSet] = []
+        self._daemon = daemon
+
+    def __call__(self, name: str, body: dict[str, Any], on: Daemon | None = None) -> TestedSet:
+        one = self.adopt(TestedSet(on or self._daemon, name))
         one.creation = one.create(body)
         return one
 
-    yield make
+    def adopt(self, one: TestedSet) -> TestedSet:
+        """Take care of a set that was made in another way."""
+        self.made.append(one)
+        return one
+
+
+@pytest.fixture(scope="module")
+def make_set(daemon: Daemon, lab: Lab, make_daemon: MakeDaemon) -> Iterator[MakeSet]:
+    """At the end faults are healed, the sets are deleted, and nothing of them may stay."""
+    maker = MakeSet(daemon)
+    yield maker
     if not lab.status().is_up:
         lab.heal()
-    for each in made:
-        if each.daemon.process is None or each.daemon.process.poll() is not None:
-            each.daemon.start()
-    _delete_all(made)
-    for owner in {each.daemon for each in made}:
-        wait_for(lambda owner=owner: not owner.strays(), "no stray is left", 30)
-        wait_for(lambda owner=owner: not owner.owned(), "no guest is left", 30)
+    owners = {each.daemon for each in maker.made}
+    for owner in owners:
+        if owner.process is None or owner.process.poll() is not None:
+            owner.start()
+        wait_for(owner.is_answering, "the daemon's answer", 30)
+    _delete_all(maker.made)
+    for owner in owners:
+        wait_for(lambda owner=owner: not owner.strays() and not owner.owned(), "no guest is left", 30)
 
 
 def _delete_all(sets: list[TestedSet]) -> None:

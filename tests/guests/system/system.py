@@ -72,8 +72,9 @@ def in_namespace(name: str, act: Callable[[], T]) -> T:
 class Daemon:
     """One vmssd with a state directory of its own."""
 
-    def __init__(self, lab: Lab, folder: Path, **changes: Any) -> None:
-        """``changes`` replace members of the lab's own configuration file."""
+    def __init__(self, lab: Lab, folder: Path, number: int, **changes: Any) -> None:
+        """``number`` (from 1) tells the addresses of daemons on one lab apart: nobody else may give the same.
+        ``changes`` replace members of the lab's own configuration file."""
         self.lab = lab
         self.folder = folder
         self.state = folder / "state"
@@ -81,6 +82,8 @@ class Daemon:
         self.log_path = folder / "vmssd.log"
         self.process: subprocess.Popen[bytes] | None = None
         content = yaml.safe_load(lab.config_path.read_text())
+        [network] = content["networks"]
+        network |= {"first": f"10.90.{number}.0", "last": f"10.90.{number}.255"}
         content |= {"state_dir": str(self.state), "socket": str(self.socket)} | changes
         self.config_path = folder / "vmssd.yaml"
         folder.mkdir(exist_ok=True)
@@ -154,6 +157,12 @@ class Daemon:
 
     def owned(self) -> list[str]:
         return [each["name"] for each in self.census("owned") if each["kind"] != "image"]
+
+    def copies_of_images(self) -> list[str]:
+        """Volumes that hold images for this daemon, whole or not."""
+        prefix = f"vmss-image-{self.client.get(f'{OWN}/status')['installation']}-"
+        entries = self.census("owned", "stray", "foreign")
+        return [each["name"] for each in entries if each["name"].startswith(prefix)]
 
     def agent_key(self) -> paramiko.PKey:
         return paramiko.Ed25519Key.from_private_key_file(str(self.state / "agent_key"))
@@ -229,6 +238,11 @@ class TestedSet:
 
     def address(self, number: int) -> str:
         return str(self.connection(number)["address"])
+
+    def left(self, kind: str | None = None) -> list[str]:
+        """Domains and volumes of its guests that the hosts have, wanted or not."""
+        found = [each for each in self.daemon.census("owned", "stray") if kind in (None, each["kind"])]
+        return [each["name"] for each in found if (each["instance"] or "").startswith(f"{self.name}_")]
 
     def events(self, after: int = 0) -> list[Json]:
         return self.daemon.events(after, resourceId=self.path())

@@ -18,6 +18,10 @@ echo '{"ApplicationHealthState": "Healthy"}' >/srv/www/state
 echo '::respawn:/usr/sbin/httpd -f -p 127.0.0.1:8081 -h /srv/www' >>/etc/inittab
 kill -HUP 1
 """
+STOP_LOCAL_SERVICE = (
+    "sed -i /8081/d /etc/inittab; kill -HUP 1; "
+    "for pid in $(pidof httpd); do if grep -q 8081 /proc/$pid/cmdline; then kill $pid; fi; done"
+)
 PORT = 8081
 
 
@@ -73,7 +77,7 @@ def test_rich_states_are_what_the_body_says(asked: TestedSet, body: str, state: 
 def test_a_tcp_port_that_opens_is_healthy(asked: TestedSet) -> None:
     _ask_by(asked, health(protocol="tcp", port=PORT))
     _wait(asked, "healthy")
-    asked.run(0, "sed -i /8081/d /etc/inittab; kill -HUP 1; for pid in $(pidof httpd); do if grep -q 8081 /proc/$pid/cmdline; then kill $pid; fi; done")
+    asked.run(0, STOP_LOCAL_SERVICE)
     _wait(asked, "unhealthy")
 
 

@@ -39,7 +39,10 @@ def user() -> User:
 def configured(make_set: MakeSet, user: User) -> dict[str, TestedSet]:
     """Two guests, one with each kind of customData."""
     data = {"cloudy": CLOUD_CONFIG, "scripted": SCRIPT}
-    sets = {name: make_set(name, micro_set(1, os_profile=admin(user.public, custom_data=each))) for name, each in data.items()}
+    sets = {
+        name: make_set(name, micro_set(1, os_profile=admin(user.public, custom_data=each)))
+        for name, each in data.items()
+    }
     for each in sets.values():
         each.wait_ready(0)
     return sets
@@ -69,17 +72,13 @@ def test_the_admin_user_logs_in_where_the_recorded_host_key_is_shown(
     assert configured["cloudy"].ssh(0, "id -un", "azureuser", user.key) == "azureuser\n"
 
 
-def test_a_guest_that_shows_another_host_key_is_refused(
-    configured: dict[str, TestedSet], user: User
-) -> None:
+def test_a_guest_that_shows_another_host_key_is_refused(configured: dict[str, TestedSet], user: User) -> None:
     of_another = str(configured["scripted"].connection(0)["hostKey"])
     with pytest.raises(HostKeyMismatch):
         configured["cloudy"].ssh(0, "true", "azureuser", user.key, host_key=of_another)
 
 
-def test_nobody_logs_in_with_another_key(
-    configured: dict[str, TestedSet], user: User
-) -> None:
+def test_nobody_logs_in_with_another_key(configured: dict[str, TestedSet], user: User) -> None:
     for name in ("azureuser", "root"):
         with pytest.raises(GuestError):
             configured["cloudy"].ssh(0, "true", name, User.new().key)
@@ -94,5 +93,7 @@ def test_the_command_line_logs_in_with_the_pinned_key(
     identity.write_text(user.private)
     identity.chmod(0o600)
     cloudy = configured["cloudy"]
-    done = cloudy.daemon.vmss("ssh", "cloudy", "0", "-g", "tests", "-i", str(identity), "--", "cat", "/etc/hostname")
+    done = cloudy.daemon.vmss(
+        "ssh", "cloudy", "0", "-g", "tests", "-i", str(identity), "--", "cat", "/etc/hostname"
+    )
     assert (done.stdout, done.returncode) == ("cloudy000000\n", 0), done.stderr

@@ -28,7 +28,11 @@ def _told(powered: TestedSet, kind: str) -> list[str]:
 
 
 def _owned(powered: TestedSet, kind: str) -> list[str]:
-    return [each["name"] for each in powered.daemon.census("owned") if each["kind"] == kind and each["instance"] == "power_0"]
+    return [
+        each["name"]
+        for each in powered.daemon.census("owned")
+        if each["kind"] == kind and each["instance"] == "power_0"
+    ]
 
 
 def test_a_guest_powers_off_when_asked_and_starts_on_the_same_disk(powered: TestedSet, lab: Lab) -> None:

@@ -74,7 +74,9 @@ def sick(make_set: MakeSet) -> dict[str, Sick]:
     }
     for tested in sets.values():
         tested.wait_ready(0, is_healthy=True)
-    sets["Restart"].client.send("POST", sets["Restart"].path("setOrchestrationServiceState"), body=_service("Suspend"))
+    sets["Restart"].client.send(
+        "POST", sets["Restart"].path("setOrchestrationServiceState"), body=_service("Suspend")
+    )
     found = {}
     for action, tested in sets.items():
         tested.run(0, "echo kept >/root/kept && sync")

@@ -61,7 +61,9 @@ def test_protected_settings_are_on_no_command_line_and_in_no_environment_while_t
     started = f"http://{secret.address(0)}/started.txt"
     wait_for(lambda: is_served(lab, started), "the script runs", every_s=0.5)
     assert files[1] == [f"/files/tool.sh?sig={CANARY}"], "the secret was really used"
-    processes = secret.run(0, "for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; tr '\\0' ' ' <$each/environ; echo; done")
+    processes = secret.run(
+        0, "for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; tr '\\0' ' ' <$each/environ; echo; done"
+    )
     assert "sleep 8" in processes, "it still ran"
     assert CANARY not in processes
 
@@ -79,7 +81,9 @@ def test_protected_settings_are_left_nowhere(sets: dict[str, TestedSet], lab: La
     secret = sets["secret"]
     secret.wait(secret.creation)
     regular = "find / /run /dev/shm -xdev -type f -exec"
-    found = secret.run(0, f"{regular} grep -l 'the tool ra[n]' {{}} +; {regular} grep -l '{PATTERN}' {{}} + && echo BAD; true")
+    found = secret.run(
+        0, f"{regular} grep -l 'the tool ra[n]' {{}} +; {regular} grep -l '{PATTERN}' {{}} + && echo BAD; true"
+    )
     assert "/download/1/tool.sh" in found, "the search works"
     assert "BAD" not in found
 
@@ -102,13 +106,18 @@ def test_protected_settings_are_in_no_answer(sets: dict[str, TestedSet]) -> None
         secret.path("extensions"),
         secret.path("extensions", "setup"),
         secret.path("virtualMachines"),
-        *(secret.path("virtualMachines", "0", *more) for more in ((), ("instanceView",), ("console",), ("connection",))),
+        *(
+            secret.path("virtualMachines", "0", *more)
+            for more in ((), ("instanceView",), ("console",), ("connection",))
+        ),
         f"{own}/events",
         f"{own}/census",
         secret.creation.operation_url if secret.creation else "",
     ]
     answers = {path: secret.client.send("GET", path) for path in paths}
-    answers["expanded"] = secret.client.send("GET", secret.path("virtualMachines"), query={"$expand": "instanceView"})
+    answers["expanded"] = secret.client.send(
+        "GET", secret.path("virtualMachines"), query={"$expand": "instanceView"}
+    )
     assert secret.creation is not None
     answers["creation"] = secret.creation
     assert "4711" in answers[secret.path()].text, "the public settings are shown"
@@ -119,14 +128,18 @@ def test_protected_settings_are_in_no_answer(sets: dict[str, TestedSet]) -> None
         assert CANARY not in done.stdout + done.stderr
 
 
-def test_a_script_that_fails_fails_its_instance_with_its_exit_code_and_last_words(sets: dict[str, TestedSet]) -> None:
+def test_a_script_that_fails_fails_its_instance_with_its_exit_code_and_last_words(
+    sets: dict[str, TestedSet],
+) -> None:
     fails = sets["fails"]
     failure = _failure_of(fails)
     assert failure.code == "VMExtensionProvisioningError"
     assert "fails_0" in failure.message
     status = _extension(fails)
     assert status["code"] == "ProvisioningState/failed/7"
-    assert re.search(r"\[stdout\]\nit says this\n.*\[stderr\]\nand complains of that\n", status["message"], re.DOTALL)
+    assert re.search(
+        r"\[stdout\]\nit says this\n.*\[stderr\]\nand complains of that\n", status["message"], re.DOTALL
+    )
     assert "ProvisioningState/failed/VMExtensionProvisioningError" in codes_of(fails.instances()[0])
     assert "PowerState/running" in codes_of(fails.instances()[0]), "it can be looked into"
 
