@@ -106,6 +106,10 @@ class Daemon:
     def is_answering(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"vmssd ended with {self.process.returncode}: {self.log()[-2000:]}"
+        # httpx forgets to close a socket that could not be connected, so it is asked only where someone listens.
+        with socket.socket(socket.AF_UNIX) as trial:
+            if trial.connect_ex(str(self.socket)) != 0:
+                return False
         try:
             return bool(self.client.get(f"{OWN}/status"))
         except DaemonUnreachable:
