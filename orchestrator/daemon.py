@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import structlog
@@ -94,7 +94,9 @@ class Daemon:
         )
 
     def _hosts(self) -> list[tuple[HostConfig, bool]]:
-        """The file's hosts are written over the store's; those added by hand stay."""
+        """The file's hosts are written over the store's; those added by hand stay, and so do those that the file no
+        longer names while instances stand on them: forgetting those would free addresses that are in use."""
+        in_use = {row.host for row in self.store.instances()}
         stored = {record.name: record for record in self.store.hosts()}
         in_file = [section.to_host() for section in self.config.hosts]
         with self.store.write() as tx:
@@ -102,8 +104,13 @@ class Daemon:
                 draining = host.name in stored and stored[host.name].is_draining
                 tx.put_host(HostRecord(host.name, asdict(host), is_from_config=True, is_draining=draining))
             for record in stored.values():
-                if record.is_from_config and record.name not in {host.name for host in in_file}:
+                if not record.is_from_config or record.name in {host.name for host in in_file}:
+                    continue
+                if record.name not in in_use:
                     tx.drop_host(record.name)
+                    continue
+                log.warning("host is not in the file and has instances: drain it, then remove it", host=record.name)
+                tx.put_host(replace(record, is_from_config=False))
         return [(host_config_of(record), record.is_draining) for record in self.store.hosts()]
 
     async def run(self, listeners: list[socket.socket]) -> None:

@@ -34,7 +34,7 @@ class AccelerationWord(ArmEnum):
 
 
 class LimitsBody(ArmModel):
-    memory_mib: Annotated[Whole, Field(ge=1)] | None = None
+    memory_mib: Annotated[Whole, Field(ge=64)] | None = None
     vcpus: Annotated[Whole, Field(ge=1)] | None = None
     pool_gib: Annotated[Whole, Field(ge=1)] | None = None
     guests: Annotated[Whole, Field(ge=1)] | None = None
@@ -51,7 +51,7 @@ class HostBody(ArmModel):
     address_space: _Word | None = None
     limits: LimitsBody = LimitsBody()
     acceleration: AccelerationWord | None = None
-    tb_cache_mib: Annotated[Whole, Field(ge=1, le=65536)] | None = None
+    tb_cache_mib: Annotated[Whole, Field(ge=16, le=65536)] | None = None
 
     def config(self, name: str) -> HostConfig:
         given = self.model_dump(by_alias=False, exclude_none=True, mode="json")

@@ -49,7 +49,7 @@ class Controller:
         self.store = store
         self.now = now
         self.guests = guests
-        self.wishes = Wishes(store, sizes)
+        self.wishes = Wishes(store, sizes, spaces)
         self.fleet = Fleet(store, make_host, now, self._host_changed)
         self.health = HealthWatch(guests, now, self._health_flipped)
         actor = Actor(store, self.fleet, guests, self.wishes, maker, now)

@@ -100,6 +100,7 @@ class Fleet:
             config.zone,
             config.fault_domain,
             self._room(monitor, claims),
+            config.address_space,
             is_draining=config.name in self._draining,
             silent_since=monitor.silent_since,
         )

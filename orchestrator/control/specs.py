@@ -38,10 +38,14 @@ class AddressSpaces:
     def names(self) -> Mapping[str, AddressSpace]:
         return self._spaces
 
+    def name_of(self, resource: ScaleSetResource) -> str:
+        """The name of the space that the model's subnet names, configured or not."""
+        profile = resource.profile.network_profile
+        return profile.address_space if profile else self._default
+
     def of(self, resource: ScaleSetResource) -> AddressSpace:
         """The space that the model's subnet names. Raises ``NotFound``."""
-        profile = resource.profile.network_profile
-        name = profile.address_space if profile else self._default
+        name = self.name_of(resource)
         space = self._spaces.get(name)
         if space is None:
             raise NotFound(f"No network is named {name}.", target="networkProfile")

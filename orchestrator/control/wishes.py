@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from orchestrator.control.specs import AddressSpaces
 from orchestrator.errors import NotFound
 from orchestrator.guest.port import ScriptRequest
 from orchestrator.model.arm.extensions import Extension
@@ -22,8 +23,9 @@ from orchestrator.store import Store
 class Wishes:
     """Reads what is wanted of a set, and what one instance was made from."""
 
-    def __init__(self, store: Store, sizes: SizeCatalogue) -> None:
+    def __init__(self, store: Store, sizes: SizeCatalogue, spaces: AddressSpaces) -> None:
         self._store = store
+        self._spaces = spaces
         self._sizes = sizes
         self._resource = lru_cache(maxsize=512)(self._parse)
         self._profile = lru_cache(maxsize=512)(self._read_profile)
@@ -68,6 +70,7 @@ class Wishes:
             model_version=record.model_version,
             vcpus=size.vcpus,
             memory_mib=size.memory_mib,
+            address_space=self._spaces.name_of(resource),
             zones=resource.zones,
             fault_domain_count=properties.platform_fault_domain_count,
             scale_in_rule=properties.scale_in_policy.rule.value,

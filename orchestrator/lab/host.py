@@ -114,7 +114,11 @@ def _write_settings(host: HostLayout) -> None:
     # Without this all hosts would share the machine's own UUID, and libvirt takes them for one.
     host_uuid = uuid.uuid5(uuid.NAMESPACE_URL, f"vmss-lab:{host.folder}")
     (etc / "qemu.conf").write_text(_QEMU_CONF, encoding="utf-8")
-    (etc / "libvirtd.conf").write_text(f'host_uuid = "{host_uuid}"\nauth_unix_rw = "none"\n', encoding="utf-8")
+    # Whoever may write to these sockets is root on the host: root alone, and so no further question is asked.
+    settings = {"host_uuid": host_uuid, "auth_unix_rw": "none", "unix_sock_rw_perms": "0700"}
+    settings |= {"unix_sock_ro_perms": "0700", "unix_sock_admin_perms": "0700"}
+    lines = "".join(f'{name} = "{value}"\n' for name, value in settings.items())
+    (etc / "libvirtd.conf").write_text(lines, encoding="utf-8")
     (etc / "virtlogd.conf").touch()
     filters = Path("/etc/libvirt/nwfilter")
     if filters.is_dir() and not (etc / "nwfilter").exists():

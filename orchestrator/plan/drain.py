@@ -1,4 +1,7 @@
-"""Emptying a draining host: one instance at a time, and only while all others are well."""
+"""Emptying a draining host: one instance at a time, and only while all others are well.
+
+What is stopped or deallocated stays: its disk would be lost, and it needs nothing of the host that is looked after.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ def next_to_drain(wish: SetWish, world: World, placer: Placer) -> Instance | Non
         return None
     for row in counted:
         host = world.hosts.get(row.host or "")
-        if host and host.is_up and host.is_draining and not is_protected(row):
+        is_movable = row.wanted_power is WantedPower.RUNNING and not is_protected(row)
+        if host and host.is_up and host.is_draining and is_movable:
             return None if isinstance(placer.peek(), NoPlace) else row
     return None
 

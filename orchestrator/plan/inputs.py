@@ -44,6 +44,7 @@ class SetWish:
     model_version: int
     vcpus: int
     memory_mib: int
+    address_space: str = "default"
     zones: tuple[str, ...] = ()
     fault_domain_count: int | None = None
     scale_in_rule: ScaleInRule = "Default"
@@ -102,6 +103,7 @@ class HostFacts:
     zone: str
     fault_domain: int
     room: Room | None
+    address_space: str = "default"
     is_draining: bool = False
     silent_since: float | None = None
 

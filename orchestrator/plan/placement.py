@@ -94,6 +94,8 @@ class Placer:
         """Why not this host; ``None`` when it would do."""
         if self.wish.zones and host.zone not in self.wish.zones:
             return f"is in zone {host.zone}, not wanted"
+        if host.address_space != self.wish.address_space:
+            return f"is on network {host.address_space}, not on {self.wish.address_space}"
         if host.is_draining:
             return "is draining"
         room = self._rooms.get(host.name)

@@ -56,7 +56,7 @@ def plan_repairs(wish: SetWish, world: World) -> RepairPlan:
     dead = [row for row in idle if is_dead(row, world)]
     notes: list[str] = []
     wakes: list[float] = []
-    repairs = [_heal(row) for row in dead if _heals_in_place(row, wish)]
+    repairs = [_heal(row) for row in dead if _heals_in_place(row, wish) and _is_due(row, world, wakes)]
     wanting = [row for row in dead if not _heals_in_place(row, wish)]
     wanting += _sick_to_repair(wish, world, idle, notes, wakes)
     allowed = max(1, int(wish.capacity * world.rules.repair_share)) - _in_progress(world)
@@ -74,7 +74,7 @@ def _heals_in_place(row: Instance, wish: SetWish) -> bool:
 
 
 def _heal(row: Instance) -> Repair:
-    return Repair(row, "Restart", "its guest stopped running; it is started again in place", row.repairs)
+    return Repair(row, "Restart", "its guest stopped running; it is started again in place", row.repairs + 1)
 
 
 def _repair(row: Instance, wish: SetWish, world: World) -> Repair:

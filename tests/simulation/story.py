@@ -106,7 +106,13 @@ class Story:
     @property
     def hosts(self) -> list[HostConfig]:
         return [
-            HostConfig(f"h{n + 1}", "simulated:///", zone=str(n % self.zone_count + 1), fault_domain=n)
+            HostConfig(
+                f"h{n + 1}",
+                "simulated:///",
+                zone=str(n % self.zone_count + 1),
+                fault_domain=n,
+                address_space="fabric",
+            )
             for n in range(self.host_count)
         ]
 

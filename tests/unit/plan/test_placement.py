@@ -70,6 +70,14 @@ def test_neither_a_silent_nor_a_draining_host_is_chosen() -> None:
     assert place == NoPlace("h1: does not answer; h2: is draining")
 
 
+def test_only_hosts_on_the_network_of_the_set_are_chosen() -> None:
+    hosts = {"h1": host("h1", address_space="office"), "h2": host("h2", address_space="lab")}
+    placer = Placer(wish(2, address_space="lab"), hosts, 64)
+    assert {place.host for place in (placer.place(), placer.place()) if isinstance(place, Place)} == {"h2"}
+    nowhere = Placer(wish(1, address_space="home"), {"h1": hosts["h1"]}, 64).place()
+    assert nowhere == NoPlace("h1: is on network office, not on home")
+
+
 def test_what_stands_already_is_counted() -> None:
     placer = Placer(wish(2), {"h1": host("h1"), "h2": host("h2")}, 64)
     placer.count([row(0, host="h1")])

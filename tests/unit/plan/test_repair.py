@@ -81,7 +81,7 @@ def test_where_repair_is_off_or_suspended_a_dead_guest_is_started_in_place(
     changes: dict[str, object],
 ) -> None:
     found = plan_repairs(wish(1, **changes), world([row(0)], i0=DEAD))
-    assert [(each.action, each.repairs) for each in found.repairs] == [("Restart", 0)]
+    assert [(each.action, each.repairs) for each in found.repairs] == [("Restart", 1)]
 
 
 def test_suspended_repairs_say_so() -> None:
