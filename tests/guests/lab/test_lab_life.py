@@ -79,6 +79,14 @@ def test_every_hosts_libvirt_answers_from_outside_with_its_pool_and_network(lab:
     assert len(uuids) == 2, "each host has a UUID of its own"
 
 
+def test_only_root_may_ask_a_hosts_libvirt(lab: Lab) -> None:
+    sockets = list(lab.folder.glob("hosts/*/run/libvirt-*sock*"))
+    assert sockets
+    assert {str(each): oct(each.stat().st_mode & 0o077) for each in sockets} == dict.fromkeys(
+        map(str, sockets), "0o0"
+    )
+
+
 def test_hosts_see_each_other_on_the_fabric(lab: Lab) -> None:
     for number, name in enumerate(["h1", "h2"], start=1):
         added = lab.run(name, ["ip", "addr", "replace", f"10.90.0.{100 + number}/16", "dev", "br0"])
