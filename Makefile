@@ -40,8 +40,10 @@ down: ## remove the lab: guests, hosts, daemon, files (images stay)
 	@if [ -x $(BIN)/vmss ]; then $(VMSS) lab down; else echo 'nothing is set up here'; fi
 
 test: setup test-packages test-images check ## set up, then all checks and tests, real guests included
-	$(call say,tests: first those without guests on all cores; then real guests one by one)
-	@$(SUDO) $(BIN)/python -m pytest -n logical --dist loadgroup --no-loadscope-reorder --durations=10
+	$(call say,tests without guests: on all cores)
+	@$(SUDO) $(BIN)/python -m pytest -m 'not real' -n logical --dist worksteal
+	$(call say,tests on real guests: one by one)
+	@$(SUDO) $(BIN)/python -m pytest -m real --durations=10
 
 check: venv ## style, types and layers: what needs no guest and no root
 	$(call say,ruff)

@@ -136,13 +136,18 @@ def test_continuous_integration_runs_what_people_run() -> None:
     assert "exec make test" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_real_guests_come_last_and_in_one_process() -> None:
+def test_real_guests_come_last_and_the_order_is_kept_otherwise() -> None:
     def item(name: str, *, is_real: bool) -> SimpleNamespace:
         marks = {"real": pytest.mark.real} if is_real else {}
-        added: list[pytest.MarkDecorator] = []
-        return SimpleNamespace(name=name, get_closest_marker=marks.get, add_marker=added.append, added=added)
+        return SimpleNamespace(name=name, get_closest_marker=marks.get)
 
     items = [item("a", is_real=True), item("b", is_real=False), item("c", is_real=True), item("d", is_real=False)]
     pytest_collection_modifyitems(items)  # type: ignore[arg-type]
     assert [each.name for each in items] == ["b", "d", "a", "c"]
-    assert [[mark.args for mark in each.added] for each in items] == [[], [], [("real",)], [("real",)]]
+
+
+def test_tests_with_real_guests_never_run_beside_others() -> None:
+    done = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True)
+    runs = [line.split("pytest")[1].split() for line in done.stdout.splitlines() if "-m pytest" in line]
+    assert [run[run.index("-m") + 1 :][:2] for run in runs] == [["'not", "real'"], ["real", "--durations=10"]]
+    assert ["-n" in run for run in runs] == [True, False]
