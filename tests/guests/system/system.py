@@ -25,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
+import libvirt
 import paramiko
 import psutil
 import yaml
@@ -385,6 +386,33 @@ def kill_libvirtd(lab: Lab, host: str) -> None:
         if process.name() == "libvirtd":
             process.kill()
             psutil.wait_procs([process], 10)
+
+
+class Stranger:
+    """A guest and a volume on a host that belong to somebody else. Nobody may ever touch them."""
+
+    def __init__(self, lab: Lab, host: str) -> None:
+        # As small as QEMU starts; its CPU has nothing to do but cost ours time. Objects keep their connection.
+        definition = (
+            "<domain type='qemu'><name>web_0.strange</name><memory unit='MiB'>32</memory>"
+            "<os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"
+        )
+        volume = "<volume><name>vmss-elsewhere.img</name><capacity unit='MiB'>1</capacity></volume>"
+        connection = libvirt.open(lab.uri(host))
+        self._host = host
+        self._lab = lab
+        connection.storagePoolLookupByName("vmss").createXML(volume)
+        domain = connection.defineXML(definition)
+        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+        self._pid = self._find()
+
+    def _find(self) -> int | None:
+        return next((each.pid for each in qemus(self._lab) if each.domain == "web_0.strange"), None)
+
+    @property
+    def is_untouched(self) -> bool:
+        volume = pool_folder(self._lab, self._host) / "vmss-elsewhere.img"
+        return self._pid is not None and self._find() == self._pid and volume.exists()
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from bodies import micro_set
 from conftest import MakeSet
-from system import TestedSet, codes_of, qemus
+from system import TestedSet, codes_of, qemus, wait_for
 
+from orchestrator.errors import NotFound
 from orchestrator.lab import Lab
 
 
@@ -99,3 +100,13 @@ def test_deleting_an_instance_by_its_id_lowers_the_capacity(powered: TestedSet, 
 
     powered.wait(powered.scale(2))
     assert powered.ids() == [0, 2], "an id is never used twice"
+
+
+def test_a_set_that_is_deleted_while_its_guests_are_made_leaves_nothing(make_set: MakeSet, lab: Lab) -> None:
+    brief = make_set("brief", micro_set(3))
+    wait_for(lambda: len(brief.ids()) == 3, "the guests are begun", every_s=0.02)
+    brief.delete()
+    assert brief.daemon.strays() == []
+    assert not any(_is_running(lab, f"brief_{number}") for number in range(3))
+    with pytest.raises(NotFound):
+        brief.client.get(brief.path())
