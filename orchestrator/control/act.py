@@ -90,10 +90,10 @@ class Actor:
         key = f"{row.set_uid}/{row.instance_id}/{row.generation}"
         return GuestAddress(key, row.address, "root", row.host_key_public, self.owner(row).vm_uuid)
 
-    def _update(self, row: Instance, kind: str, told: str, **changes: Any) -> None:
+    def _update(self, row: Instance, kind: str, told: str, outcome: str = "done", **changes: Any) -> None:
         """See Note [Rows are read again]."""
         current = self._store.instance(row.set_uid, row.instance_id)
-        event = self._event(row, kind, told, "failed" if changes.get("failure") else "done")
+        event = self._event(row, kind, told, "failed" if changes.get("failure") else outcome)
         with self._store.write() as tx:
             if current and current.generation == row.generation and changes:
                 tx.put_instance(current.but(**changes))
@@ -251,12 +251,14 @@ class Actor:
         self._put_extension(row, begun, f"{name} begins with configuration {sequence}")
         result = await self._guests.run_script(self.address(row), request)
         ended = _ended(begun, result, self._now())
-        self._put_extension(row, ended, f"{name} {ended.code}, exit code {result.exit_code}")
+        how = f": {result.message}" if result.exit_code is None else f", exit code {result.exit_code}"
+        self._put_extension(row, ended, f"{name} {ended.code}{how}")
 
-    def _put_extension(self, row: Instance, state: ExtensionState, outcome: str) -> None:
+    def _put_extension(self, row: Instance, state: ExtensionState, told: str) -> None:
         current = self._store.instance(row.set_uid, row.instance_id) or row
         extensions = {**current.extensions, state.name: state}
-        self._update(row, "extension", outcome, extensions=extensions, changed_at=self._now())
+        outcome = "failed" if state.code == "failed" else "done"
+        self._update(row, "extension", told, outcome, extensions=extensions, changed_at=self._now())
 
 
 def _ended(begun: ExtensionState, result: ScriptResult, at: float) -> ExtensionState:

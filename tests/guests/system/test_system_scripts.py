@@ -150,6 +150,11 @@ def test_a_script_that_hangs_is_stopped_at_its_time_limit(sets: dict[str, Tested
     assert "hangs_0" in failure.message
     assert "stopped at its time limit of 10 s" in failure.message
     assert "begun" in _extension(hangs)["message"], "its output up to then is kept"
+    [told] = [each for each in hangs.events() if each["reason"].startswith("setup failed")]
+    assert (told["reason"], told["outcome"]) == (
+        "setup failed: It was stopped at its time limit of 10 s.",
+        "failed",
+    )
     assert "sleep 1000" not in hangs.run(0, "ps -o args"), "nothing of it runs on"
 
 
