@@ -21,6 +21,7 @@ from orchestrator.lab.layout import FILL_FILE, POOL_MOUNT, HostLayout
 from orchestrator.lab.processes import GuestProcess
 from orchestrator.lab.record import Fault
 
+_STOP_TIMEOUT_S = 5.0
 _DAEMON_TIMEOUT_S = 5.0
 _BLOCK = 4096
 
@@ -67,6 +68,8 @@ def freeze_guest(lab: Lab, guest: str) -> Fault:
         detail = f"the QEMU of {found.domain} is stopped"
         fault = _record(lab, "freeze-guest", found.host, detail, target=found.uuid)
         _send(found, signal.SIGSTOP)
+        what = f"the QEMU of {found.domain} did not stop"  # its many threads take a moment on a busy machine
+        processes.wait_until(lambda: processes.is_stopped(psutil.Process(found.pid)), _STOP_TIMEOUT_S, what)
     return fault
 
 
