@@ -67,9 +67,9 @@ def freeze_guest(lab: Lab, guest: str) -> Fault:
         found = find_guest(lab, guest)
         detail = f"the QEMU of {found.domain} is stopped"
         fault = _record(lab, "freeze-guest", found.host, detail, target=found.uuid)
-        _send(found, signal.SIGSTOP)
+        qemu = _send(found, signal.SIGSTOP)
         what = f"the QEMU of {found.domain} did not stop"  # its many threads take a moment on a busy machine
-        processes.wait_until(lambda: processes.is_stopped(psutil.Process(found.pid)), _STOP_TIMEOUT_S, what)
+        processes.wait_until(lambda: processes.is_stopped(qemu), _STOP_TIMEOUT_S, what)
     return fault
 
 
@@ -103,6 +103,8 @@ def cut_host(lab: Lab, name: str) -> Fault:
         libvirtd = processes.daemon_of(holder, "libvirtd")
         if libvirtd is not None:
             libvirtd.suspend()
+            what = f"the libvirtd of {name} did not stop"
+            processes.wait_until(lambda: processes.is_stopped(libvirtd), _STOP_TIMEOUT_S, what)
     return fault
 
 
@@ -162,11 +164,13 @@ def _guests(lab: Lab, one: HostLayout) -> list[GuestProcess]:
     return processes.guests_of(one.name, holder) if holder else []
 
 
-def _send(guest: GuestProcess, number: signal.Signals) -> None:
+def _send(guest: GuestProcess, number: signal.Signals) -> psutil.Process:
     try:
-        psutil.Process(guest.pid).send_signal(number)
+        qemu = psutil.Process(guest.pid)
+        qemu.send_signal(number)
     except psutil.NoSuchProcess as error:
         raise LabError(f"the guest '{guest.domain}' has just ended by itself") from error
+    return qemu
 
 
 def _fill(path: Path, mount: Path, leave_bytes: int) -> None:
