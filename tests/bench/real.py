@@ -38,7 +38,7 @@ def bench_lab() -> Iterator[Daemon]:
     lab = Lab("bench")
     lab.up(3)
     with tempfile.TemporaryDirectory() as folder:
-        daemon = Daemon(lab, Path(folder))
+        daemon = Daemon(lab, Path(folder), 1)
         try:
             daemon.start()
             yield daemon
