@@ -38,6 +38,8 @@ def _host_is_silent(world: World, row: Instance) -> bool:
 
 
 _HARD_CAUSES = {Cause.REPAIR, Cause.HOST_LOST}
+# Its operating system is not up yet and would not hear that it is to power off.
+_DEAF_STAGES = {Stage.WAITING, Stage.CREATING, Stage.BOOTING}
 
 
 def _leave(wish: SetWish, world: World, row: Instance, seen: Seen, draft: Draft) -> None:
@@ -52,6 +54,7 @@ def _leave(wish: SetWish, world: World, row: Instance, seen: Seen, draft: Draft)
     else:
         why = "it was declared lost and its host is back: fence it" if row.is_lost else "it is wanted no more"
         is_hard = wish.is_force_deletion or row.is_force_delete or row.cause in _HARD_CAUSES
+        is_hard = is_hard or row.stage in _DEAF_STAGES
         draft.actions.append(steps.RemoveGuest(row.instance_id, why, host.name, is_hard))
 
 

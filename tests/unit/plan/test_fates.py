@@ -111,6 +111,16 @@ def test_a_lost_instance_is_fenced_when_its_host_returns() -> None:
     assert [(step.kind, "fence" in step.reason) for step in plan.steps] == [("remove", True)]
 
 
+@pytest.mark.parametrize(
+    ("stage", "is_hard"), [(Stage.BOOTING, True), (Stage.CONFIGURING, False), (Stage.READY, False)]
+)
+def test_a_guest_is_asked_to_power_off_before_its_removal_where_it_can_hear_that(
+    stage: Stage, is_hard: bool
+) -> None:
+    plan = _plan({"stage": stage, "is_gone": True, "gone_at": NOW}, Seen(Sight.RUNNING))
+    assert [(step.kind, getattr(step, "is_hard", None)) for step in plan.actions] == [("remove", is_hard)]
+
+
 def test_a_replacement_of_a_running_guest_is_held_until_the_old_one_is_gone() -> None:
     rows = [row(0, is_gone=True, gone_at=NOW), row(1, stage=Stage.CREATING)]
     plan = plan_set(wish(1), world(rows, i0=RUNNING, i1=ABSENT))
