@@ -64,6 +64,8 @@ def main() -> int:
     _say("Real guests, beside the bare floor ...")
     promises += _real()
     _say("")
+    _say(f"| {'what':<58} | {'seen':>8}          | {'bound':<8} | {'':<6} |")
+    _say(f"|{'-' * 60}|{'-' * 19}|{'-' * 10}|{'-' * 8}|")
     for promise in promises:
         _say(promise.line())
     return 0 if all(promise.is_kept for promise in promises) else 1
