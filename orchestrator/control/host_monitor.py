@@ -77,7 +77,6 @@ class HostMonitor:
         self.was_seen = asyncio.Event()
         self.silent_since: float | None = now()
         self.last_seen_at: float | None = None
-        self.looks = 0
         host.listen(self._heard)
 
     @property
@@ -125,7 +124,6 @@ class HostMonitor:
     async def look(self) -> bool:
         """One full look. Returns whether the host answered."""
         began = self._sequence
-        self.looks += 1
         try:
             await self.host.open()
             self._take(await self.host.look(), began)

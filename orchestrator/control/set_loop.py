@@ -63,7 +63,7 @@ class Parts:
 
 
 class SetLoop:
-    """One scale set's task. ``last_plan`` is what ``vmss plan`` shows beside a fresh one."""
+    """One scale set's task."""
 
     def __init__(self, uid: str, parts: Parts) -> None:
         self.uid = uid
@@ -72,7 +72,6 @@ class SetLoop:
         self._running: dict[int, _Running] = {}
         self._retries: dict[int, tuple[int, float]] = {}
         self._notes: frozenset[str] = frozenset()
-        self.passes = 0
 
     def wake(self) -> None:
         self._wake.set()
@@ -143,7 +142,6 @@ class SetLoop:
     def look(self) -> Plan | None:
         """Observe, plan and begin to act. ``None`` when the set is gone for good."""
         for _ in range(DECIDING_PASSES_MAX):
-            self.passes += 1
             record = self._parts.store.scale_set(self.uid)
             if record is None:
                 return None

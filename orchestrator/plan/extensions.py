@@ -18,9 +18,9 @@ class NextExtension:
 
 
 def in_order(wishes: tuple[ExtensionWish, ...]) -> list[ExtensionWish]:
-    """Extensions after those they name in ``provisionAfterExtensions``, else in the model's order."""
-    by_name = {wish.name: wish for wish in wishes}
-    graph = {wish.name: [name for name in wish.after if name in by_name] for wish in wishes}
+    """Extensions after those they name in ``provisionAfterExtensions`` (in any case), else in the model's order."""
+    by_name = {wish.name.lower(): wish for wish in wishes}
+    graph = {wish.name.lower(): [each.lower() for each in wish.after if each.lower() in by_name] for wish in wishes}
     try:
         names = list(TopologicalSorter(graph).static_order())
     except CycleError:

@@ -70,7 +70,7 @@ def test_a_suppressed_failure_does_not_fail_the_instance() -> None:
 
 
 def test_extensions_run_after_those_they_name() -> None:
-    wishes = {1: (ExtensionWish("page", 1, after=("tools",)), ExtensionWish("tools", 1))}
+    wishes = {1: (ExtensionWish("page", 1, after=("Tools",)), ExtensionWish("tools", 1))}
     plan = _plan({"stage": Stage.CONFIGURING}, RUNNING, extensions=wishes)
     assert "extension tools" in plan.actions[0].reason
 
