@@ -139,5 +139,6 @@ async def get_plan(address: SetAddressDep, api: ApiDep) -> Json:
             }
             for step in plan.steps
         ],
+        "setSteps": [{"kind": step.kind, "reason": step.reason} for step in plan.set_decisions],
         "notes": list(plan.notes),
     }

@@ -8,12 +8,12 @@ from orchestrator.control.specs import AddressSpaces, SpecMaker
 from orchestrator.control.wishes import Wishes
 from orchestrator.model.addresses import mac_of
 from orchestrator.model.guest import Owner
-from orchestrator.model.instance import Cause, Failure, Instance, Stage
+from orchestrator.model.instance import Failure, Instance, Stage
 from orchestrator.model.scale_set import Event, EventPhase, ScaleSet
-from orchestrator.model.wishes import reimaged
 from orchestrator.plan import steps
-from orchestrator.plan.inputs import Sight, World
-from orchestrator.plan.steps import Step
+from orchestrator.plan.apply import applied
+from orchestrator.plan.inputs import World
+from orchestrator.plan.steps import Plan, SetStep, Step
 from orchestrator.store import Store, Transaction
 
 
@@ -35,8 +35,9 @@ class Decider:
         self._now = now
         self._last_address: dict[str, str] = {}
 
-    def commit(self, record: ScaleSet, world: World, decisions: Sequence[Step]) -> None:
+    def commit(self, record: ScaleSet, world: World, plan: Plan) -> None:
         """One transaction for the whole plan's decisions. Raises ``NotPossible`` when no address is left."""
+        decisions = plan.decisions
         rows = {row.instance_id: row for row in world.rows}
         added = [step for step in decisions if isinstance(step, steps.AddInstance)]
         new = self._new_rows(record, added)
@@ -48,13 +49,19 @@ class Decider:
                 row = rows.get(step.instance_id)
                 if row is not None:
                     self._apply(tx, record, step, row, world)
+            for set_step in plan.set_decisions:
+                self._apply_to_set(tx, record, set_step)
             tx.add_events(self._event(record, step) for step in decisions)
+            tx.add_events(self._set_event(record, step) for step in plan.set_decisions)
 
     def _event(self, record: ScaleSet, step: Step) -> Event:
         host = getattr(step, "host", None)
         return Event(
             self._now(), step.kind, EventPhase.AFTER, step.reason, record.uid, record.name, step.instance_id, host
         )
+
+    def _set_event(self, record: ScaleSet, step: SetStep) -> Event:
+        return Event(self._now(), step.kind, EventPhase.AFTER, step.reason, record.uid, record.name)
 
     def _new_rows(self, record: ScaleSet, added: Sequence[steps.AddInstance]) -> list[Instance]:
         if not added:
@@ -90,38 +97,31 @@ class Decider:
             memory_mib=wish.memory_mib,
             cause=step.cause,
             repairs=step.repairs,
+            placement_group=step.placement_group,
+            update_domain=step.update_domain,
+            is_on_trial=step.is_on_trial,
             failure=failure,
         )
 
     def _apply(self, tx: Transaction, record: ScaleSet, step: Step, row: Instance, world: World) -> None:
-        now = self._now()
+        now, wish = self._now(), self._wishes.wish(record, [])
+        changed = applied(step, row, wish, world.of(row).sight, now, self._maker.new_host_key)
+        if changed is None:
+            tx.drop_instance(row.set_uid, row.instance_id)
+        elif changed.host_key_public != row.host_key_public:
+            tx.put_instance_with_key(changed)
+        else:
+            tx.put_instance(changed)
+
+    def _apply_to_set(self, tx: Transaction, record: ScaleSet, step: SetStep) -> None:
         match step:
-            case steps.PlaceInstance(host=host, zone=zone, fault_domain=domain):
-                placed = row.but(host=host, zone=zone, fault_domain=domain, stage=Stage.CREATING, failure=None)
-                tx.put_instance(placed.but(changed_at=now))
-            case steps.GiveUpInstance(cause=cause):
-                tx.put_instance(row.but(is_gone=True, gone_at=now, cause=cause))
-            case steps.DeclareLost():
-                tx.put_instance(row.but(is_gone=True, gone_at=now, lost_at=now, cause=Cause.HOST_LOST))
-            case steps.ForgetInstance():
-                tx.drop_instance(row.set_uid, row.instance_id)
-            case steps.Advance(stage=stage):
-                tx.put_instance(row.but(stage=stage, changed_at=now, failure=None))
-            case steps.FailInstance(code=code, reason=reason):
-                failed = row.but(stage=Stage.FAILED, changed_at=now, failure=Failure(code, reason, now))
-                tx.put_instance(failed)
-            case steps.RepairInPlace(is_reimage=True):
-                self._reimage(tx, record, row)
-            case steps.RepairInPlace():
-                tx.put_instance(self._restarted(row, world))
-
-    def _reimage(self, tx: Transaction, record: ScaleSet, row: Instance) -> None:
-        key = self._maker.new_host_key()
-        fresh = reimaged(row, self._now(), model_version=record.model_version, host_key=key)
-        tx.put_instance_with_key(fresh.but(repairs=row.repairs + 1, cause=Cause.REPAIR))
-
-    def _restarted(self, row: Instance, world: World) -> Instance:
-        changed = row.but(repairs=row.repairs + 1, cause=Cause.REPAIR, changed_at=self._now())
-        if world.of(row).sight is Sight.RUNNING:
-            return changed.but(restarts_wanted=row.restarts_wanted + 1)
-        return changed.but(stage=Stage.CREATING)
+            case steps.PutUpgrade(upgrade=upgrade):
+                tx.put_rolling_upgrade(upgrade)
+            case steps.ProveModel(model_version=version):
+                tx.update_set_fields(record.uid, proven_model_version=version)
+            case steps.SuspendRepairs():
+                tx.update_set_fields(record.uid, is_repair_suspended=True)
+            case steps.NoteRebalance():
+                tx.update_set_fields(record.uid, rebalanced_at=self._now())
+            case _:
+                raise TypeError(f"{step.kind} is not a decision about a set")

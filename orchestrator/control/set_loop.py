@@ -114,7 +114,8 @@ class SetLoop:
         rows = tuple(self._parts.store.instances(self.uid))
         wish = self._parts.wishes.wish(record, list(rows))
         seen = {row.instance_id: self.see(row) for row in rows}
-        return wish, World(rows, seen, self._parts.fleet.facts(), self._parts.now(), self._parts.rules)
+        upgrade = self._parts.store.latest_rolling_upgrade(self.uid)
+        return wish, World(rows, seen, self._parts.fleet.facts(), self._parts.now(), self._parts.rules, upgrade)
 
     def see(self, row: Instance) -> Seen:
         """What is known of one instance now."""
@@ -148,13 +149,13 @@ class SetLoop:
             self._break_off(record)
             wish, world = self.world(record)
             plan = plan_set(wish, world)
-            if not plan.decisions:
+            if not plan.decides:
                 self._begin(record, world, plan)
                 self._note(record, plan)
                 self._watch_health(record, world)
                 self._judge(wish, world)
                 return self._end_of(record, world, plan)
-            self._parts.decider.commit(record, world, plan.decisions)
+            self._parts.decider.commit(record, world, plan)
         raise VmssError(f"Set {self.uid} goes on deciding without end.", code="Livelock")
 
     def _break_off(self, record: ScaleSet) -> None:

@@ -24,6 +24,7 @@ class WantedPower(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"  # keeps its place on the host
     DEALLOCATED = "deallocated"  # gives up its place, keeps its disk
+    HIBERNATED = "hibernated"  # off, with its memory saved on its host
 
 
 class Cause(StrEnum):
@@ -35,6 +36,9 @@ class Cause(StrEnum):
     DRAIN = "drain"
     USER = "user"
     SET_DELETED = "set_deleted"
+    SURPLUS = "surplus"  # started beyond the capacity, and others came up first
+    SURGE = "surge"  # made by an upgrade, or replaced by what an upgrade made
+    REBALANCE = "rebalance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ class Instance:
     Times are epoch seconds. ``image_version`` is the exact version its disk stands on. ``restarts_wanted`` above
     ``restarts_done`` asks for one restart. ``is_gone`` means wanted no more: the row stays until nothing of it is
     left on its host. ``lost_at`` is set when its host was silent past the lease: it counts no longer, and is fenced
-    when the host returns.
+    when the host returns. ``is_on_trial``: made by overprovisioning and not kept yet. ``moving_from`` names the
+    host that still holds its disk while it moves. ``is_to_redefine``: its domain is made anew, on the same disk,
+    before it runs again. ``quarantined_at``: out of service and off, its disk and log kept for a look.
     """
 
     set_uid: str
@@ -94,6 +100,12 @@ class Instance:
     host: str | None = None
     zone: str | None = None
     fault_domain: int | None = None
+    placement_group: int = 0
+    update_domain: int | None = None
+    is_on_trial: bool = False
+    moving_from: str | None = None
+    is_to_redefine: bool = False
+    quarantined_at: float | None = None
     vcpus: int = 1
     memory_mib: int = 0
     wanted_power: WantedPower = WantedPower.RUNNING
@@ -124,5 +136,9 @@ class Instance:
 
     @property
     def counts(self) -> bool:
-        """Whether it counts towards capacity: wanted, and not given up with its host."""
-        return not self.is_gone and not self.is_lost
+        """Whether it counts towards capacity: wanted, not given up with its host, not in quarantine."""
+        return not self.is_gone and not self.is_lost and not self.is_quarantined
+
+    @property
+    def is_quarantined(self) -> bool:
+        return self.quarantined_at is not None

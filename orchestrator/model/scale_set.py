@@ -16,7 +16,9 @@ class ScaleSet:
     write-only members; ``secrets`` maps the path of each write-only member to its value.
 
     ``version`` rises with every write (the ETag); ``model_version`` only when the virtual machine profile or
-    the size changes: it is what ``latestModelApplied`` compares. ``uid`` is 12 hex digits.
+    the size changes: it is what ``latestModelApplied`` compares. ``proven_model_version`` is the newest model that
+    an instance was seen healthy on (0: none yet). ``rebalanced_at`` is when an instance last moved to even out
+    zones. ``uid`` is 12 hex digits.
     """
 
     uid: str
@@ -34,6 +36,9 @@ class ScaleSet:
     is_deleting: bool = False
     is_force_deleting: bool = False
     is_repair_suspended: bool = False
+    is_rebalance_suspended: bool = False
+    proven_model_version: int = 0
+    rebalanced_at: float | None = None
     extension_sequences: Mapping[str, int] = field(default_factory=dict)
     failure: Failure | None = None
 
@@ -69,6 +74,12 @@ class OperationKind(StrEnum):
     DEALLOCATE = "deallocate"
     REIMAGE = "reimage"
     UPGRADE = "upgrade"
+    HIBERNATE = "hibernate"
+    REDEPLOY = "redeploy"
+    REAPPLY = "reapply"
+    ROLLING_UPGRADE = "rolling_upgrade"
+    EXTENSION = "extension"
+    RUN_COMMAND = "run_command"
 
 
 class OperationStatus(StrEnum):
@@ -83,7 +94,8 @@ class Operation:
     """A long-running operation (reference 3.2). It has an owner (the set's loop) and a deadline.
 
     ``instances`` maps instance id to what it must have reached: the generation for a reimage, the restart
-    count for a restart, 0 where the id alone says it.
+    count for a restart, 0 where the id alone says it. ``output`` is what ``properties.output`` of the finished
+    operation shows, where the operation has an answer.
     """
 
     id: str
@@ -95,6 +107,7 @@ class Operation:
     status: OperationStatus = OperationStatus.IN_PROGRESS
     ended_at: float | None = None
     failure: Failure | None = None
+    output: Any = None
 
     def but(self, **changes: Any) -> Operation:
         """A copy with these fields changed."""

@@ -67,6 +67,21 @@ def reconfigured(row: Instance, now: float, *, model_version: int) -> Instance:
     )
 
 
+def redefined(row: Instance, now: float, *, model_version: int) -> Instance:
+    """On another model that wants another domain on the same disk: another size. One that is off stays off and is
+    made anew when it starts; extensions with a new configuration run then."""
+    if row.wanted_power is WantedPower.RUNNING and row.host is not None:
+        row = row.but(stage=Stage.CREATING)
+    return row.but(model_version=model_version, is_to_redefine=True, failure=None, changed_at=now)
+
+
+def hibernated(row: Instance, now: float) -> Instance:
+    """Off, with its memory kept. Only what runs has a memory to keep: what is off stays as it is."""
+    if row.wanted_power is not WantedPower.RUNNING:
+        return row
+    return row.but(wanted_power=WantedPower.HIBERNATED, is_hard_stop=False, changed_at=now)
+
+
 def given_up(row: Instance, now: float, *, cause: Cause, is_forced: bool = False) -> Instance:
     """Wanted no more: the row stays until nothing of it is left. Repeating it changes nothing but force."""
     if row.is_gone:

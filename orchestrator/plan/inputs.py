@@ -9,9 +9,47 @@ from typing import Literal
 
 from orchestrator.model.health import Health
 from orchestrator.model.instance import Instance
+from orchestrator.model.rolling_upgrade import RollingUpgrade
 
 ScaleInRule = Literal["Default", "OldestVM", "NewestVM"]
 RepairAction = Literal["Replace", "Restart", "Reimage"]
+UpgradeMode = Literal["Automatic", "Manual", "Rolling"]
+
+
+class Cost(StrEnum):
+    """What bringing an instance to another model costs it, the least first (reference 4.5)."""
+
+    NOTHING = "nothing"
+    IN_PLACE = "in place"  # extensions run again beside what serves
+    RESTART = "restart"  # its domain is made anew on the same disk
+    REIMAGE = "reimage"  # a new disk under the same id and address
+    REPLACE = "replace"  # another instance under another id
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """From one model version to another: what it costs, and the properties that say so."""
+
+    cost: Cost
+    properties: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RollingPolicy:
+    """``upgradePolicy.rollingUpgradePolicy`` (reference 1.2). Percentages are whole numbers. The last three are our
+    own: a first batch of its own size with its own pause, and the set's model going back on a breach."""
+
+    batch_percent: int = 20
+    unhealthy_percent: int = 20
+    unhealthy_upgraded_percent: int = 20
+    pause_s: float = 0.0
+    is_cross_zone: bool = False
+    is_unhealthy_first: bool = False
+    has_surge: bool = False
+    rolls_back_failed: bool = False
+    rolls_back_model: bool = False
+    canary_count: int = 0
+    canary_pause_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +73,10 @@ class ExtensionWish:
 @dataclass(frozen=True, slots=True)
 class SetWish:
     """What is wanted of one scale set, in the words of the plan. ``extensions`` is by model version: an
-    instance keeps those of the model it was made from until it is upgraded."""
+    instance keeps those of the model it was made from until it is upgraded. ``differences`` is by model version,
+    too: how an instance on that version comes to the newest. ``proximity_zone`` is where the proximity placement
+    group has its instances already. ``host_group`` names the dedicated hosts; without one only undedicated
+    hosts are taken."""
 
     uid: str
     name: str
@@ -53,6 +94,20 @@ class SetWish:
     repair: RepairWish | None = None
     is_repair_suspended: bool = False
     has_agent: bool = True
+    upgrade_mode: UpgradeMode = "Manual"
+    rolling: RollingPolicy = RollingPolicy()
+    differences: Mapping[int, Difference] = field(default_factory=dict)
+    proven_model_version: int = 0
+    is_flexible: bool = False
+    is_overprovisioned: bool = False
+    runs_extensions_on_trial: bool = True
+    has_single_placement_group: bool = False
+    is_zone_balance_strict: bool = False
+    rebalances_zones: bool = False
+    rebalanced_at: float | None = None
+    changed_at: float = 0.0
+    host_group: str | None = None
+    proximity_zone: str | None = None
     health_interval_s: float | None = None
     extensions: Mapping[int, tuple[ExtensionWish, ...]] = field(default_factory=dict)
     is_deleting: bool = False
@@ -73,13 +128,16 @@ class Sight(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One instance as it is now. ``is_busy``: an action on it is under way. ``retry_at``: not before then."""
+    """One instance as it is now. ``is_busy``: an action on it is under way. ``retry_at``: not before then.
+    ``phase`` and ``is_upgrade_skipped`` are what its health extension's custom metrics say (reference 4.5)."""
 
     sight: Sight
     health: Health | None = None
     health_since: float = 0.0
     is_busy: bool = False
     retry_at: float = 0.0
+    phase: int | None = None
+    is_upgrade_skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +164,7 @@ class HostFacts:
     address_space: str = "default"
     is_draining: bool = False
     silent_since: float | None = None
+    host_group: str | None = None
 
     @property
     def is_up(self) -> bool:
@@ -124,6 +183,12 @@ class Rules:
     repair_backoff_s: float = 5.0
     repair_backoff_max_s: float = 300.0
     stuck_delete_s: float = 60.0
+    upgrade_settle_s: float = 300.0
+    rebalance_every_s: float = 12 * 3600.0
+    rebalance_quiet_s: float = 3600.0
+    quarantine_after: int = 3
+    quarantine_most: int = 2
+    suspend_after: int = 6
     disk_reserve_mib: int = 64
 
 
@@ -136,6 +201,7 @@ class World:
     hosts: Mapping[str, HostFacts]
     now: float
     rules: Rules = field(default_factory=Rules)
+    upgrade: RollingUpgrade | None = None
 
     def of(self, row: Instance) -> Seen:
         return self.of_id(row.instance_id)

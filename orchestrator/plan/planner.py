@@ -11,6 +11,7 @@ guest does not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.model.instance import Cause, Instance, Stage, WantedPower
 from orchestrator.plan import steps
@@ -162,7 +163,7 @@ def _held_to_capacity(wish: SetWish, world: World, plan: Plan) -> Plan:
         return plan
     names = ", ".join(str(instance_id) for instance_id in held)
     note = f"{names}: created when those that leave are gone, never more than {most} at once"
-    return Plan(plan.decisions, tuple(kept), (*plan.notes, note), plan.look_again_at)
+    return replace(plan, actions=tuple(kept), notes=(*plan.notes, note))
 
 
 def _may_run(row: Instance, world: World) -> bool:

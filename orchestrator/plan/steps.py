@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from orchestrator.model.instance import Cause, Stage
+from orchestrator.model.rolling_upgrade import RollingUpgrade
+from orchestrator.plan.inputs import Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,9 @@ class AddInstance(Step):
     cause: Cause
     repairs: int = 0
     shortage: str | None = None
+    placement_group: int = 0
+    update_domain: int | None = None
+    is_on_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,89 @@ class RepairInPlace(Step):
     is_reimage: bool
 
 
+@dataclass(frozen=True, slots=True)
+class KeepInstance(Step):
+    """One of an overprovisioned many is kept: it was among the first to come up."""
+
+    kind: ClassVar[str] = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyModel(Step):
+    """Bring the instance to a model version, by the least that does it (never ``REPLACE``: that is another
+    instance). Going back to an older version is the same step."""
+
+    kind: ClassVar[str] = "upgrade"
+    model_version: int
+    how: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class MoveInstance(Step):
+    """To another host, with its disk, under its own id."""
+
+    kind: ClassVar[str] = "move"
+    host: str
+    zone: str
+    fault_domain: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineInstance(Step):
+    """Out of service for good, but its disk and log stay for a look."""
+
+    kind: ClassVar[str] = "quarantine"
+
+
+# Decisions about the set itself
+
+
+@dataclass(frozen=True, slots=True)
+class SetStep:
+    """A decision about the whole set, committed with those about its instances."""
+
+    kind: ClassVar[str] = "set"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutUpgrade(SetStep):
+    """The rolling upgrade as it is from now on."""
+
+    kind: ClassVar[str] = "rolling_upgrade"
+    upgrade: RollingUpgrade
+
+
+@dataclass(frozen=True, slots=True)
+class RevertSet(SetStep):
+    """The set's own model goes back to that of an older version, as a new version."""
+
+    kind: ClassVar[str] = "revert_model"
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProveModel(SetStep):
+    """An instance on this model version was seen healthy."""
+
+    kind: ClassVar[str] = "prove_model"
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendRepairs(SetStep):
+    """Repairs do not help: a person has to look."""
+
+    kind: ClassVar[str] = "suspend_repairs"
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRebalance(SetStep):
+    """An instance moves to even out zones; the next one waits."""
+
+    kind: ClassVar[str] = "rebalance"
+
+
 # Actions
 
 
@@ -134,6 +222,14 @@ class DeallocateGuest(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class HibernateGuest(Step):
+    """Save its memory on its host and power it off."""
+
+    kind: ClassVar[str] = "hibernate"
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitGuest(Step):
     """Wait until the operating system answers."""
 
@@ -156,10 +252,16 @@ class Plan:
     actions: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
     look_again_at: float | None = None
+    set_decisions: tuple[SetStep, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
         return self.decisions + self.actions
+
+    @property
+    def decides(self) -> bool:
+        """Whether anything is to be written down before anything is done."""
+        return bool(self.decisions or self.set_decisions)
 
 
 @dataclass(slots=True)
@@ -170,6 +272,7 @@ class Draft:
     actions: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     wake_times: list[float] = field(default_factory=list)
+    set_decisions: list[SetStep] = field(default_factory=list)
 
     def done(self) -> Plan:
         return Plan(
@@ -177,4 +280,5 @@ class Draft:
             tuple(self.actions),
             tuple(self.notes),
             min(self.wake_times) if self.wake_times else None,
+            tuple(self.set_decisions),
         )

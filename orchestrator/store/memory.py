@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from orchestrator.model.instance import Instance
+from orchestrator.model.rolling_upgrade import RollingUpgrade
 from orchestrator.model.scale_set import ScaleSet
 
 
 class Memory:
-    """Instances by set and id, ids ascending; scale sets by uid."""
+    """Instances by set and id, ids ascending; scale sets and their latest rolling upgrades by uid."""
 
-    def __init__(self, instances: Iterable[Instance]) -> None:
+    def __init__(self, instances: Iterable[Instance], upgrades: Iterable[RollingUpgrade] = ()) -> None:
         self._instances: dict[str, dict[int, Instance]] = {}
         self._sets: dict[str, ScaleSet] = {}
+        self._upgrades: dict[str, RollingUpgrade] = {}
         for row in instances:
             self.put(row)
+        for upgrade in upgrades:
+            self.put_upgrade(upgrade)
 
     def of_set(self, set_uid: str) -> list[Instance]:
         return list(self._instances.get(set_uid, {}).values())
@@ -40,6 +44,16 @@ class Memory:
     def drop_set(self, uid: str) -> None:
         self._instances.pop(uid, None)
         self._sets.pop(uid, None)
+        self._upgrades.pop(uid, None)
+
+    def put_upgrade(self, upgrade: RollingUpgrade) -> None:
+        """The newest of its set is the one that counts."""
+        latest = self._upgrades.get(upgrade.set_uid)
+        if latest is None or upgrade.started_at >= latest.started_at:
+            self._upgrades[upgrade.set_uid] = upgrade
+
+    def latest_upgrade(self, uid: str) -> RollingUpgrade | None:
+        return self._upgrades.get(uid)
 
     def forget_set_record(self, uid: str) -> None:
         """It is read again when it is next asked for."""

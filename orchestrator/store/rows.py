@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from orchestrator.model.instance import Cause, ExtensionState, Failure, Instance, Protection, Stage, WantedPower
+from orchestrator.model.rolling_upgrade import RollingUpgrade
 from orchestrator.model.scale_set import (
     Event,
     EventPhase,
@@ -19,6 +22,7 @@ from orchestrator.model.scale_set import (
 from orchestrator.store.seal import Seal
 
 Row = Mapping[str, Any]
+_ROLLING_UPGRADE = TypeAdapter(RollingUpgrade)
 
 
 def _fields(record: Any) -> dict[str, Any]:
@@ -94,6 +98,15 @@ def row_to_operation(row: Row) -> Operation:
     values["instances"] = {int(key): value for key, value in row["instances"].items()}
     values["failure"] = _failure_in(row["failure"])
     return Operation(**values)
+
+
+def rolling_upgrade_to_row(record: RollingUpgrade) -> dict[str, Any]:
+    body = _ROLLING_UPGRADE.dump_python(record, mode="json")
+    return {"id": record.id, "set_uid": record.set_uid, "started_at": record.started_at, "body": body}
+
+
+def row_to_rolling_upgrade(row: Row) -> RollingUpgrade:
+    return _ROLLING_UPGRADE.validate_python(row["body"])
 
 
 def event_to_row(record: Event) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sqlalchemy.pool import StaticPool
 
 from orchestrator.errors import NotFound, StoreUnavailable
 from orchestrator.model.instance import Instance
+from orchestrator.model.rolling_upgrade import RollingUpgrade
 from orchestrator.model.scale_set import Event, HostRecord, Operation, OperationStatus, ScaleSet
 from orchestrator.store import rows, tables
 from orchestrator.store.memory import Memory
@@ -175,8 +176,12 @@ class Store:
             table = tables.instances
             query = select(table).order_by(table.c.set_uid, table.c.instance_id)
             with self._engine.connect() as connection:
-                found = connection.execute(query).mappings()
-                self._memory = Memory(rows.row_to_instance(dict(row)) for row in found)
+                found = connection.execute(query).mappings().all()
+                upgrades = connection.execute(select(tables.rolling_upgrades)).mappings().all()
+            self._memory = Memory(
+                (rows.row_to_instance(dict(row)) for row in found),
+                (rows.row_to_rolling_upgrade(dict(row)) for row in upgrades),
+            )
         return self._memory
 
     def host_key(self, set_uid: str, instance_id: int) -> str:
@@ -204,6 +209,16 @@ class Store:
         if in_progress:
             query = query.where(table.c.status == OperationStatus.IN_PROGRESS.value)
         return [rows.row_to_operation(row) for row in self._all(query)]
+
+    def latest_rolling_upgrade(self, set_uid: str) -> RollingUpgrade | None:
+        """The newest upgrade of a set, running or ended."""
+        return self._known().latest_upgrade(set_uid)
+
+    def rolling_upgrades(self, set_uid: str, limit: int = 5) -> list[RollingUpgrade]:
+        """The newest upgrades of a set, newest first."""
+        table = tables.rolling_upgrades
+        query = select(table).where(table.c.set_uid == set_uid).order_by(table.c.started_at.desc()).limit(limit)
+        return [rows.row_to_rolling_upgrade(row) for row in self._all(query)]
 
     def operation(self, operation_id: str) -> Operation | None:
         row = self._first(select(tables.operations).where(tables.operations.c.id == operation_id))

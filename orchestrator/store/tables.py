@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 metadata = MetaData()
 
@@ -32,6 +45,9 @@ scale_sets = Table(
     Column("is_deleting", Boolean, nullable=False),
     Column("is_force_deleting", Boolean, nullable=False),
     Column("is_repair_suspended", Boolean, nullable=False),
+    Column("is_rebalance_suspended", Boolean, nullable=False, server_default=false()),
+    Column("proven_model_version", Integer, nullable=False, server_default="0"),
+    Column("rebalanced_at", Float),
     Column("extension_sequences", JSON, nullable=False),
     Column("failure", JSON),
 )
@@ -64,6 +80,12 @@ instances = Table(
     Column("host", String(64)),
     Column("zone", String(16)),
     Column("fault_domain", Integer),
+    Column("placement_group", Integer, nullable=False, server_default="0"),
+    Column("update_domain", Integer),
+    Column("is_on_trial", Boolean, nullable=False, server_default=false()),
+    Column("moving_from", String(64)),
+    Column("is_to_redefine", Boolean, nullable=False, server_default=false()),
+    Column("quarantined_at", Float),
     Column("vcpus", Integer, nullable=False),
     Column("memory_mib", Integer, nullable=False),
     Column("wanted_power", String(16), nullable=False),
@@ -94,6 +116,16 @@ operations = Table(
     Column("status", String(16), nullable=False, index=True),
     Column("ended_at", Float),
     Column("failure", JSON),
+    Column("output", JSON),
+)
+
+rolling_upgrades = Table(
+    "rolling_upgrades",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("set_uid", String(12), nullable=False, index=True),
+    Column("started_at", Float, nullable=False),
+    Column("body", JSON, nullable=False),
 )
 
 events = Table(

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.errors import PreconditionFailed
 from orchestrator.model.instance import Instance
+from orchestrator.model.rolling_upgrade import RollingUpgrade
 from orchestrator.model.scale_set import Event, HostRecord, Operation, ScaleSet
 from orchestrator.store import rows, tables
 from orchestrator.store.memory import Change, Memory
@@ -90,7 +91,7 @@ class Transaction:
 
     def drop_scale_set(self, uid: str) -> None:
         """Forget a set, its rows and its profiles. Operations and events stay: people read them later."""
-        for table in (tables.instances, tables.profiles):
+        for table in (tables.instances, tables.profiles, tables.rolling_upgrades):
             self._connection.execute(delete(table).where(table.c.set_uid == uid))
         self._connection.execute(delete(tables.scale_sets).where(tables.scale_sets.c.uid == uid))
         self.changes.append(lambda memory: memory.drop_set(uid))
@@ -131,6 +132,10 @@ class Transaction:
 
     def put_operation(self, record: Operation) -> None:
         self._put(tables.operations, rows.operation_to_row(record))
+
+    def put_rolling_upgrade(self, record: RollingUpgrade) -> None:
+        self._put(tables.rolling_upgrades, rows.rolling_upgrade_to_row(record))
+        self.changes.append(lambda memory: memory.put_upgrade(record))
 
     def add_events(self, records: Iterable[Event]) -> None:
         values = [rows.event_to_row(record) for record in records]

@@ -54,12 +54,7 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(folder: Path) -> Non
     wanted = create_engine("sqlite://")
     tables.metadata.create_all(wanted)
     for name in tables.metadata.tables:
-        columns = [
-            (each["name"], str(each["type"]), each["nullable"]) for each in inspect(migrated).get_columns(name)
-        ]
-        assert columns == [
-            (each["name"], str(each["type"]), each["nullable"]) for each in inspect(wanted).get_columns(name)
-        ]
+        assert sorted(_columns(migrated, name)) == sorted(_columns(wanted, name))
     migrated.dispose()
 
 
