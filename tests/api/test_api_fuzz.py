@@ -30,7 +30,7 @@ def whole() -> Json:
         automaticRepairsPolicy={"enabled": True, "gracePeriod": "PT10M", "repairAction": "Replace"},
         scaleInPolicy={"rules": ["Default"], "forceDeletion": False},
         upgradePolicy={"mode": "Manual"},
-        platformFaultDomainCount=2,
+        platformFaultDomainCount=1,
     )
     script, health = script_extension(), health_extension()
     script["properties"] |= {"protectedSettings": {"fileUris": []}}

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from orchestrator.model.durations import format_duration, parse_duration
 
@@ -75,6 +85,69 @@ Whole = Annotated[int, BeforeValidator(_to_int)]
 Duration = Annotated[timedelta, BeforeValidator(_to_duration), PlainSerializer(format_duration)]
 
 
+@dataclass(frozen=True, slots=True)
+class Within:
+    """On a ``Duration``: the bounds it must keep, both included."""
+
+    low: timedelta
+    high: timedelta
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: timedelta | None) -> timedelta | None:
+        if value is not None and not self.low <= value <= self.high:
+            raise bad_value(f"must be between {format_duration(self.low)} and {format_duration(self.high)}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """On a member of which only these values mean something here; others are Azure's and refused with ``why``."""
+
+    values: tuple[Any, ...]
+    why: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: Any) -> Any:
+        if value is not None and value not in self.values:
+            raise not_possible(f"{_said(value)}: {self.why}")
+        return value
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"cannot be {str(value).lower()}"
+    return f"cannot be {value}" if isinstance(value, StrEnum | int | float) else "cannot be set so"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """On a member of Azure's that this version does not do: any value that asks for something is refused with
+    ``why``. One that asks for nothing (false, an empty array, an object of such) is kept and shown."""
+
+    why: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._check, handler(source))
+
+    def _check(self, value: Any) -> Any:
+        if not asks_for_nothing(value):
+            raise not_possible(f"is not possible: {self.why}")
+        return value
+
+
+def asks_for_nothing(value: Any) -> bool:
+    """Whether a value of a switch, a list or an object of both wants nothing to happen."""
+    if isinstance(value, Mapping):
+        return all(asks_for_nothing(inner) for inner in value.values())
+    if isinstance(value, str):
+        return value.lower() == "false"
+    return value is None or value is False or value == []
+
+
 def aliases_of(model: type[BaseModel]) -> list[str]:
     """The names that the members have in JSON."""
     return [field.alias or name for name, field in model.model_fields.items()]
@@ -82,7 +155,8 @@ def aliases_of(model: type[BaseModel]) -> list[str]:
 
 class ArmModel(BaseModel):
     """A part of a resource. ``read_only`` names (in lower case) what clients send back and what is not theirs
-    to set: such members are left out. A member of value null is one that is not given."""
+    to set: such members are left out. ``quiet`` names the fields whose default is not shown. A member of value
+    null is one that is not given."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -94,6 +168,14 @@ class ArmModel(BaseModel):
         str_max_length=262_144,
     )
     read_only: ClassVar[frozenset[str]] = frozenset()
+    quiet: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_quiet(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        made: dict[str, Any] = handler(self)
+        for name in self.quiet - self.model_fields_set:
+            made.pop(type(self).model_fields[name].alias or name, None)
+        return made
 
     @model_validator(mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import StringConstraints, field_validator
 
-from orchestrator.model.arm.base import ArmModel, Duration, Flag, bad_value, not_possible
+from orchestrator.model.arm.base import ArmModel, Duration, Flag, Refused, Within, bad_value, not_possible
 from orchestrator.model.arm.names import is_extension_name
 
 CUSTOM_SCRIPT = ("Microsoft.Azure.Extensions", "CustomScript")
@@ -36,6 +36,9 @@ class ExtensionProperties(ArmModel):
     enable_automatic_upgrade: Flag | None = None
     settings: Settings | None = None
     protected_settings: Settings | None = None
+    protected_settings_from_key_vault: Annotated[
+        Any, Refused("there are no key vaults; give the secrets as protectedSettings")
+    ] = None
     force_update_tag: Annotated[str, StringConstraints(max_length=256)] | None = None
     provision_after_extensions: tuple[str, ...] = ()
     suppress_failures: Flag = False
@@ -98,14 +101,7 @@ class Extension(ArmModel):
 
 class ExtensionProfile(ArmModel):
     extensions: tuple[Extension, ...] = ()
-    extensions_time_budget: Duration = timedelta(minutes=90)
-
-    @field_validator("extensions_time_budget")
-    @classmethod
-    def _in_bounds(cls, value: timedelta) -> timedelta:
-        if not BUDGET_MIN <= value <= BUDGET_MAX:
-            raise bad_value("must be between PT10S and PT120M")
-        return value
+    extensions_time_budget: Annotated[Duration, Within(BUDGET_MIN, BUDGET_MAX)] = timedelta(minutes=90)
 
     @field_validator("extensions")
     @classmethod
@@ -117,8 +113,6 @@ class ExtensionProfile(ArmModel):
             raise bad_value(f"has more than one extension named {', '.join(twice)}")
         if sum(extension.is_application_health for extension in value) > 1:
             raise bad_value("has more than one Application Health extension")
-        if sum(extension.is_custom_script for extension in value) > 1:
-            raise bad_value("has more than one CustomScript extension")
         order_of(value)
         proper = {extension.name.lower(): extension.name for extension in value}
         return tuple(_with_proper_names(extension, proper) for extension in value)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from orchestrator.errors import BadInput, ErrorDetail
-from orchestrator.model.arm.base import ArmEnum, ArmModel, Duration, Flag, Whole, bad_value, not_possible
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Duration, Flag, Whole, Within, bad_value
 from orchestrator.model.arm.problems import as_detail, error_of
 from orchestrator.model.health import ProbeSettings
 from orchestrator.model.health_extension import parse_health_extension
@@ -15,25 +16,6 @@ from orchestrator.model.health_extension import parse_health_extension
 GRACE_MIN = timedelta(seconds=1)
 GRACE_MAX = timedelta(minutes=90)
 PROBE_PATH = "properties.externalHealthProbe"
-
-
-class UpgradeMode(ArmEnum):
-    AUTOMATIC = "Automatic"
-    MANUAL = "Manual"
-    ROLLING = "Rolling"
-
-
-class UpgradePolicy(ArmModel):
-    mode: UpgradeMode = UpgradeMode.MANUAL
-
-    @field_validator("mode")
-    @classmethod
-    def _only_manual(cls, value: UpgradeMode) -> UpgradeMode:
-        if value is not UpgradeMode.MANUAL:
-            raise not_possible(
-                f"{value} is not possible in this version: upgrades in batches come later; use Manual"
-            )
-        return value
 
 
 class RepairAction(ArmEnum):
@@ -46,15 +28,8 @@ class AutomaticRepairsPolicy(ArmModel):
     """Azure's grace period is at least 10 minutes; ours starts at one second (docs/azure-differences.md)."""
 
     enabled: Flag = False
-    grace_period: Duration = timedelta(minutes=10)
+    grace_period: Annotated[Duration, Within(GRACE_MIN, GRACE_MAX)] = timedelta(minutes=10)
     repair_action: RepairAction = RepairAction.REPLACE
-
-    @field_validator("grace_period")
-    @classmethod
-    def _in_bounds(cls, value: timedelta) -> timedelta:
-        if not GRACE_MIN <= value <= GRACE_MAX:
-            raise bad_value("must be between PT1S and PT90M")
-        return value
 
 
 class ScaleInRule(ArmEnum):

@@ -12,19 +12,18 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 
 from orchestrator.errors import BadInput, ErrorDetail
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Whole, bad_value, not_possible
+from orchestrator.model.arm.capabilities import AdditionalCapabilities
 from orchestrator.model.arm.extensions import ExtensionProfile
+from orchestrator.model.arm.groups import HostGroup, ProximityPlacementGroup
 from orchestrator.model.arm.names import check_set_name, default_computer_name_prefix
 from orchestrator.model.arm.network import NetworkProfile
 from orchestrator.model.arm.os_profile import OsProfile
-from orchestrator.model.arm.policies import (
-    AutomaticRepairsPolicy,
-    ExternalHealthProbe,
-    ScaleInPolicy,
-    UpgradePolicy,
-)
+from orchestrator.model.arm.policies import AutomaticRepairsPolicy, ExternalHealthProbe, ScaleInPolicy
 from orchestrator.model.arm.problems import problems_of, raise_problems
+from orchestrator.model.arm.resiliency import ResiliencyPolicy
 from orchestrator.model.arm.rules import check_together
 from orchestrator.model.arm.storage import StorageProfile
+from orchestrator.model.arm.upgrade import UpgradePolicy
 
 CAPACITY_MAX = 1000
 _TAGS_MAX = 50
@@ -87,29 +86,35 @@ class VmProfile(ArmModel):
 
 class ScaleSetProperties(ArmModel):
     read_only: ClassVar[frozenset[str]] = frozenset({"provisioningstate", "uniqueid", "timecreated"})
+    quiet: ClassVar[frozenset[str]] = frozenset(
+        {
+            "do_not_run_extensions_on_overprovisioned_vms",
+            "zone_balance",
+            "resiliency_policy",
+            "additional_capabilities",
+        }
+    )
     orchestration_mode: OrchestrationMode = OrchestrationMode.UNIFORM
     upgrade_policy: UpgradePolicy = UpgradePolicy()
     automatic_repairs_policy: AutomaticRepairsPolicy | None = None
     scale_in_policy: ScaleInPolicy = ScaleInPolicy()
     overprovision: Flag = False
+    do_not_run_extensions_on_overprovisioned_vms: Flag = Field(
+        default=False, alias="doNotRunExtensionsOnOverprovisionedVMs"
+    )
     single_placement_group: Flag = False
     platform_fault_domain_count: Annotated[Whole, Field(ge=1, le=5)] | None = None
+    zone_balance: Flag = False
+    resiliency_policy: ResiliencyPolicy = ResiliencyPolicy()
+    proximity_placement_group: ProximityPlacementGroup | None = None
+    host_group: HostGroup | None = None
+    additional_capabilities: AdditionalCapabilities = AdditionalCapabilities()
     external_health_probe: ExternalHealthProbe | None = None
     virtual_machine_profile: VmProfile
 
-    @field_validator("orchestration_mode")
-    @classmethod
-    def _uniform(cls, value: OrchestrationMode) -> OrchestrationMode:
-        if value is not OrchestrationMode.UNIFORM:
-            raise not_possible("Flexible is not possible in this version: use Uniform")
-        return value
-
-    @field_validator("overprovision")
-    @classmethod
-    def _none_too_many(cls, value: bool) -> bool:
-        if value:
-            raise not_possible("cannot be true in this version: exactly the wanted instances are made")
-        return value
+    @property
+    def is_flexible(self) -> bool:
+        return self.orchestration_mode is OrchestrationMode.FLEXIBLE
 
 
 def _check_tags(tags: dict[str, str]) -> dict[str, str]:
@@ -148,14 +153,16 @@ class ScaleSetResource(ArmModel):
         return self.properties.virtual_machine_profile
 
     def with_defaults(self) -> Self:
-        """With the defaults that depend on the set's name."""
-        if self.profile.os_profile.computer_name_prefix:
-            return self
-        prefix = default_computer_name_prefix(self.name)
-        os_profile = self.profile.os_profile.model_copy(update={"computer_name_prefix": prefix})
-        profile = self.profile.model_copy(update={"os_profile": os_profile})
-        properties = self.properties.model_copy(update={"virtual_machine_profile": profile})
-        return self.model_copy(update={"properties": properties})
+        """With the defaults that depend on the set's name and on its orchestration mode."""
+        properties = self.properties
+        changes: dict[str, Any] = {}
+        if properties.is_flexible and properties.platform_fault_domain_count is None:
+            changes["platform_fault_domain_count"] = 1
+        if not self.profile.os_profile.computer_name_prefix:
+            prefix = default_computer_name_prefix(self.name)
+            os_profile = self.profile.os_profile.model_copy(update={"computer_name_prefix": prefix})
+            changes["virtual_machine_profile"] = self.profile.model_copy(update={"os_profile": os_profile})
+        return self.model_copy(update={"properties": properties.model_copy(update=changes)}) if changes else self
 
 
 HealthSource = Literal["inside", "outside"]

@@ -45,6 +45,11 @@ class ImageReference(ArmModel):
         return self if self.id or self.version else self.model_copy(update={"version": "latest"})
 
     @property
+    def is_latest(self) -> bool:
+        """Whether a newer version of the image is to be taken when there is one."""
+        return self.catalogue_name.rpartition(":")[2].lower() == "latest"
+
+    @property
     def catalogue_name(self) -> str:
         """As the catalogue is asked: ``publisher:offer:sku:version``, or ``name:version`` for an id."""
         if self.id and (found := _IMAGE_ID.match(self.id)):

@@ -164,7 +164,7 @@ def profile(**parts: Any) -> Json:
     [
         ({"location": "elsewhere"}, "location"),
         ({"zones": []}, "zones"),
-        ({"properties": {"platformFaultDomainCount": 2}}, "properties.platformFaultDomainCount"),
+        ({"properties": {"platformFaultDomainCount": 1}}, "properties.platformFaultDomainCount"),
         ({"properties": {"singlePlacementGroup": True}}, "properties.singlePlacementGroup"),
         (
             profile(osProfile={"computerNamePrefix": "x"}),
