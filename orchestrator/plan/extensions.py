@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 
+from orchestrator.model.extension_order import extension_order
 from orchestrator.model.instance import ExtensionState, Instance
 from orchestrator.plan.inputs import ExtensionWish
 
@@ -19,13 +19,9 @@ class NextExtension:
 
 def in_order(wishes: tuple[ExtensionWish, ...]) -> list[ExtensionWish]:
     """Extensions after those they name in ``provisionAfterExtensions`` (in any case), else in the model's order."""
-    by_name = {wish.name.lower(): wish for wish in wishes}
-    graph = {wish.name.lower(): [each.lower() for each in wish.after if each.lower() in by_name] for wish in wishes}
-    try:
-        names = list(TopologicalSorter(graph).static_order())
-    except CycleError:
-        names = list(by_name)
-    return [by_name[name] for name in names]
+    order = extension_order((wish.name, wish.after) for wish in wishes)
+    by_name = {wish.name: wish for wish in wishes}
+    return [by_name[name] for name in (*order.names, *order.in_circle)]
 
 
 def next_extension(row: Instance, wishes: tuple[ExtensionWish, ...]) -> NextExtension:

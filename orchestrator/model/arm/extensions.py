@@ -12,6 +12,7 @@ from pydantic import StringConstraints, field_validator
 
 from orchestrator.model.arm.base import ArmModel, Duration, Flag, Refused, Within, bad_value, not_possible
 from orchestrator.model.arm.names import is_extension_name
+from orchestrator.model.extension_order import extension_order
 
 CUSTOM_SCRIPT = ("Microsoft.Azure.Extensions", "CustomScript")
 APPLICATION_HEALTH = ("Microsoft.ManagedServices", "ApplicationHealthLinux")
@@ -113,7 +114,7 @@ class ExtensionProfile(ArmModel):
             raise bad_value(f"has more than one extension named {', '.join(twice)}")
         if sum(extension.is_application_health for extension in value) > 1:
             raise bad_value("has more than one Application Health extension")
-        order_of(value)
+        _check_order(value)
         proper = {extension.name.lower(): extension.name for extension in value}
         return tuple(_with_proper_names(extension, proper) for extension in value)
 
@@ -128,25 +129,11 @@ def _with_proper_names(extension: Extension, proper: Mapping[str, str]) -> Exten
     return extension.model_copy(update={"properties": properties})
 
 
-def order_of(extensions: Sequence[Extension]) -> tuple[Extension, ...]:
-    """In the order in which they run: each after those it waits for, otherwise as listed.
-
-    Raises a value error for a name that is not there and for a circle."""
-    waiting = {extension.name.lower(): extension for extension in extensions}
-    ordered: list[Extension] = []
-    done: set[str] = set()
-    for extension in extensions:
-        for name in extension.properties.provision_after_extensions:
-            if name.lower() not in waiting:
-                raise bad_value(f"has {extension.name} provisioned after {name}, which is not in the model")
-    while len(done) < len(waiting):
-        ready = [name for name, e in waiting.items() if name not in done and _needs(e) <= done]
-        if not ready:
-            raise bad_value(f"has a circle in provisionAfterExtensions: {', '.join(sorted(set(waiting) - done))}")
-        done.add(ready[0])
-        ordered.append(waiting[ready[0]])
-    return tuple(ordered)
-
-
-def _needs(extension: Extension) -> set[str]:
-    return {name.lower() for name in extension.properties.provision_after_extensions}
+def _check_order(extensions: Sequence[Extension]) -> None:
+    """Raises a value error for a name that is not there and for a circle."""
+    order = extension_order((each.name, each.properties.provision_after_extensions) for each in extensions)
+    if order.missing:
+        waits = ", ".join(f"{name} provisioned after {after}" for name, after in order.missing)
+        raise bad_value(f"has {waits}, which is not in the model")
+    if order.in_circle:
+        raise bad_value(f"has a circle in provisionAfterExtensions: {', '.join(sorted(order.in_circle))}")
