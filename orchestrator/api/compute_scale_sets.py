@@ -46,7 +46,7 @@ async def put_set(request: Request, address: SetAddressDep, body: BodyDep, api: 
 async def patch_set(request: Request, address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
     record = address.find(api)
     check_preconditions(request, record.etag, address.name)
-    written = update_set(api, record, body)
+    written = update_set(api, record, body, is_patch=True)
     return begun(request, written.record, written.operation, show(api, written.record), 200)
 
 

@@ -13,7 +13,7 @@ from orchestrator.api.context import Api, SetAddress
 from orchestrator.api.long_running import new_operation
 from orchestrator.errors import BadInput, NotPossible, PreconditionFailed
 from orchestrator.model.arm.merge import merge_body
-from orchestrator.model.arm.mutability import check_mutable
+from orchestrator.model.arm.mutability import check_mutable, check_patchable
 from orchestrator.model.arm.scale_set import ScaleSetResource, parse_scale_set
 from orchestrator.model.arm.site import check_site
 from orchestrator.model.arm.write_only import join_secrets, split_secrets
@@ -72,14 +72,14 @@ def create_set(api: Api, address: SetAddress, body: Mapping[str, Any]) -> Writte
     return Written(record, operation)
 
 
-def update_set(api: Api, record: ScaleSet, body: Mapping[str, Any]) -> Written:
-    """Merge a body into a set. Raises ``BadInput``, or ``Conflict`` for what may not change."""
+def update_set(api: Api, record: ScaleSet, body: Mapping[str, Any], *, is_patch: bool = False) -> Written:
+    """Merge a body into a set. Raises ``BadInput``, or ``Conflict`` for what may not change (so)."""
     if record.is_deleting:
         raise NotPossible(f"The scale set {record.name} is being deleted.", target=record.name)
     before = join_secrets(record.model, record.secrets)
     old = parse_scale_set(before, name=record.name)
     new = parse_scale_set(merge_body(before, _without_read_only_name(body)), name=record.name)
-    check_mutable(old, new)
+    (check_patchable if is_patch else check_mutable)(old, new)
     if _asks_the_site(old) != _asks_the_site(new) or new.sku.capacity > old.sku.capacity:
         check_site(new, api.site())
     changed = _changed(record, old, new, api.now())

@@ -1,8 +1,12 @@
-"""What may change on a scale set that exists (reference 1.4). Every offence is named at once."""
+"""What may change on a scale set that exists (reference 1.4). Every offence is named at once.
+
+``RULES`` and ``NOT_BY_PATCH`` are told in docs/azure-differences.md, and a test holds that table to them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
 from typing import Any
 
 from orchestrator.errors import Conflict, ErrorDetail
@@ -10,34 +14,62 @@ from orchestrator.model.arm.scale_set import ScaleSetResource
 
 CODE = "PropertyChangeNotAllowed"
 _PROFILE = "properties.virtualMachineProfile"
+_ADDRESS_SPACE = f"{_PROFILE}.networkProfile"
+_IMAGE = f"{_PROFILE}.storageProfile.imageReference"
 
 
-def _storage_type(resource: ScaleSetResource) -> Any:
-    disk = resource.profile.storage_profile.os_disk.managed_disk
-    return disk.storage_account_type if disk else None
+class ChangeRule(StrEnum):
+    """How a property may change once the set is there."""
+
+    CREATE_ONLY = "create-only"
+    GROW_ONLY = "grow-only"
+    ADD_ONLY = "add-only"
+    ONE_WAY = "true to false only"
 
 
-def _address_space(resource: ScaleSetResource) -> str | None:
-    network = resource.profile.network_profile
-    return network.address_space.lower() if network else None
+RULES: Mapping[str, ChangeRule] = {
+    "location": ChangeRule.CREATE_ONLY,
+    "zones": ChangeRule.ADD_ONLY,
+    "properties.orchestrationMode": ChangeRule.CREATE_ONLY,
+    "properties.platformFaultDomainCount": ChangeRule.CREATE_ONLY,
+    "properties.singlePlacementGroup": ChangeRule.ONE_WAY,
+    f"{_PROFILE}.priority": ChangeRule.CREATE_ONLY,
+    f"{_PROFILE}.osProfile.computerNamePrefix": ChangeRule.CREATE_ONLY,
+    f"{_PROFILE}.osProfile.adminUsername": ChangeRule.CREATE_ONLY,
+    f"{_PROFILE}.storageProfile.osDisk.diskSizeGB": ChangeRule.GROW_ONLY,
+    f"{_PROFILE}.storageProfile.osDisk.managedDisk.storageAccountType": ChangeRule.CREATE_ONLY,
+    _ADDRESS_SPACE: ChangeRule.CREATE_ONLY,
+}
 
-
-# Set once, when the set is made.
-_CREATE_ONLY: tuple[tuple[str, Callable[[ScaleSetResource], Any]], ...] = (
-    ("location", lambda r: r.location),
-    ("properties.orchestrationMode", lambda r: r.properties.orchestration_mode),
-    ("properties.platformFaultDomainCount", lambda r: r.properties.platform_fault_domain_count),
-    (f"{_PROFILE}.priority", lambda r: r.profile.priority),
-    (f"{_PROFILE}.osProfile.computerNamePrefix", lambda r: r.profile.os_profile.computer_name_prefix),
-    (f"{_PROFILE}.osProfile.adminUsername", lambda r: r.profile.os_profile.admin_username),
-    (f"{_PROFILE}.storageProfile.osDisk.managedDisk.storageAccountType", _storage_type),
-    (f"{_PROFILE}.networkProfile", _address_space),
+# What a PUT may change (where no rule above forbids it) and a PATCH may not.
+NOT_BY_PATCH = (
+    "location",
+    "properties.orchestrationMode",
+    "properties.hostGroup",
+    "properties.platformFaultDomainCount",
+    "properties.zoneBalance",
+    f"{_PROFILE}.osProfile.adminUsername",
+    f"{_PROFILE}.osProfile.computerNamePrefix",
+    f"{_PROFILE}.osProfile.allowExtensionOperations",
+    f"{_PROFILE}.osProfile.requireGuestProvisionSignal",
+    f"{_PROFILE}.storageProfile.diskControllerType",
+    f"{_PROFILE}.priority",
 )
 
 
 def check_mutable(old: ScaleSetResource, new: ScaleSetResource) -> None:
-    """Raises ``Conflict`` with code ``PropertyChangeNotAllowed`` and one detail for each offence."""
-    details = [ErrorDetail(CODE, words, path) for path, words in _offences(old, new)]
+    """For PUT. Raises ``Conflict`` with code ``PropertyChangeNotAllowed`` and one detail for each offence."""
+    _raise(_offences(old, new))
+
+
+def check_patchable(old: ScaleSetResource, new: ScaleSetResource) -> None:
+    """For PATCH: what ``check_mutable`` checks, and that nothing changes which only a PUT may change."""
+    offences = dict(_not_by_patch(old, new))
+    _raise((offences | dict(_offences(old, new))).items())
+
+
+def _raise(offences: Iterable[tuple[str, str]]) -> None:
+    details = [ErrorDetail(CODE, words, path) for path, words in offences]
     if not details:
         return
     if len(details) == 1:
@@ -47,27 +79,76 @@ def check_mutable(old: ScaleSetResource, new: ScaleSetResource) -> None:
 
 
 def _offences(old: ScaleSetResource, new: ScaleSetResource) -> Iterator[tuple[str, str]]:
-    for path, read in _CREATE_ONLY:
-        before, after = read(old), read(new)
-        if before != after:
-            yield (
-                path,
-                f"{path} is set when the scale set is made and stays: it is {_say(before)}, not {_say(after)}.",
-            )
-    if removed := [zone for zone in old.zones if zone not in new.zones]:
-        yield "zones", f"zones can be added but not removed: {', '.join(removed)} would be."
-    if new.properties.single_placement_group and not old.properties.single_placement_group:
-        path = "properties.singlePlacementGroup"
-        yield path, f"{path} can change from true to false only."
-    yield from _disk_offences(old, new)
+    before, after = _values(old), _values(new)
+    for path, rule in RULES.items():
+        if words := _BREACHES[rule](before[path], after[path]):
+            yield path, f"{path} {words}."
+    yield from _zone_offences(old, new)
+    yield from _plan_offences(old, new)
 
 
-def _disk_offences(old: ScaleSetResource, new: ScaleSetResource) -> Iterator[tuple[str, str]]:
-    path = f"{_PROFILE}.storageProfile.osDisk.diskSizeGB"
-    before = old.profile.storage_profile.os_disk.disk_size_gib
-    after = new.profile.storage_profile.os_disk.disk_size_gib
-    if before is not None and (after is None or after < before):
-        yield path, f"{path} can only grow: it is {before}, not {_say(after)}."
+def _values(resource: ScaleSetResource) -> dict[str, Any]:
+    """What each rule compares. Of the network it is the address space: it alone makes a difference to guests."""
+    shown = resource.to_json()
+    network = resource.profile.network_profile
+    space = network.address_space.lower() if network else None
+    return {path: _at(shown, path) for path in RULES} | {_ADDRESS_SPACE: space}
+
+
+def _at(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _create_only(before: Any, after: Any) -> str | None:
+    if before == after:
+        return None
+    return f"is set when the scale set is made and stays: it is {_say(before)}, not {_say(after)}"
+
+
+def _grow_only(before: Any, after: Any) -> str | None:
+    if before is None or (after is not None and after >= before):
+        return None
+    return f"can only grow: it is {before}, not {_say(after)}"
+
+
+def _add_only(before: Any, after: Any) -> str | None:
+    removed = [each for each in before or () if each not in (after or ())]
+    return f"can be added but not removed: {', '.join(removed)} would be" if removed else None
+
+
+def _one_way(before: Any, after: Any) -> str | None:
+    return "can change from true to false only" if after and not before else None
+
+
+_BREACHES: Mapping[ChangeRule, Callable[[Any, Any], str | None]] = {
+    ChangeRule.CREATE_ONLY: _create_only,
+    ChangeRule.GROW_ONLY: _grow_only,
+    ChangeRule.ADD_ONLY: _add_only,
+    ChangeRule.ONE_WAY: _one_way,
+}
+
+
+def _zone_offences(old: ScaleSetResource, new: ScaleSetResource) -> Iterator[tuple[str, str]]:
+    """Dedicated hosts stand where they stand. (That a set in zones has 1 or 5 fault domains is for all sets.)"""
+    if new.properties.host_group and not set(new.zones) <= set(old.zones):
+        yield "zones", "zones cannot be added to a scale set with a hostGroup."
+
+
+def _plan_offences(old: ScaleSetResource, new: ScaleSetResource) -> Iterator[tuple[str, str]]:
+    """An image that a plan was bought for is held to its offer."""
+    before, after = old.profile.storage_profile.image_reference, new.profile.storage_profile.image_reference
+    if old.plan is None or before.offer_key == after.offer_key:
+        return
+    yield _IMAGE, f"{_IMAGE} of a scale set with a plan can change its version only."
+
+
+def _not_by_patch(old: ScaleSetResource, new: ScaleSetResource) -> Iterator[tuple[str, str]]:
+    before, after = old.to_json(), new.to_json()
+    for path in NOT_BY_PATCH:
+        if _at(before, path) != _at(after, path):
+            yield path, f"{path} cannot be changed by PATCH; send it with PUT."
 
 
 def _say(value: Any) -> str:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
-from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, bad_value, not_possible
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, bad_value, not_possible
+from orchestrator.model.arm.envelope import Tags
+from orchestrator.model.arm.storage import DeleteOption
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_FALSE = (False,)
+_NO_BALANCER = "there are no load balancers yet"
+_NO_FILTER = "there are no security groups yet, so nothing would be filtered"
 _SUBNET_ID = re.compile(
     r"^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Network/virtualNetworks/[^/]+/subnets/"
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,79})/?$",
@@ -46,6 +51,27 @@ Primary = Annotated[Flag, AfterValidator(_only_primary)]
 
 class AddressVersion(ArmEnum):
     IPV4 = "IPv4"
+    IPV6 = "IPv6"
+
+
+class AuxiliaryMode(ArmEnum):
+    NONE = "None"
+    ACCELERATED_CONNECTIONS = "AcceleratedConnections"
+    FLOATING = "Floating"
+    MAX_CONNECTIONS = "MaxConnections"
+
+
+class AuxiliarySku(ArmEnum):
+    NONE = "None"
+    A1 = "A1"
+    A2 = "A2"
+    A4 = "A4"
+    A8 = "A8"
+
+
+class NetworkApiVersion(ArmEnum):
+    V2020_11_01 = "2020-11-01"
+    V2022_11_01 = "2022-11-01"
 
 
 class Subnet(ArmModel):
@@ -55,7 +81,19 @@ class Subnet(ArmModel):
 class IpConfigurationProperties(ArmModel):
     subnet: Subnet
     primary: Primary = True
-    private_ip_address_version: AddressVersion = Field(default=AddressVersion.IPV4, alias="privateIPAddressVersion")
+    private_ip_address_version: Annotated[
+        AddressVersion, Only((AddressVersion.IPV4,), "address spaces hold IPv4 addresses only")
+    ] = Field(default=AddressVersion.IPV4, alias="privateIPAddressVersion")
+    private_ip_address_prefix_length: Annotated[Any, Refused("each instance has one address")] = Field(
+        default=None, alias="privateIPAddressPrefixLength"
+    )
+    public_ip_address_configuration: Annotated[Any, Refused("there are no public addresses")] = Field(
+        default=None, alias="publicIPAddressConfiguration"
+    )
+    load_balancer_backend_address_pools: Annotated[Any, Refused(_NO_BALANCER)] = None
+    load_balancer_inbound_nat_pools: Annotated[Any, Refused(_NO_BALANCER)] = None
+    application_gateway_backend_address_pools: Annotated[Any, Refused(_NO_BALANCER)] = None
+    application_security_groups: Annotated[Any, Refused(_NO_FILTER)] = None
 
 
 class IpConfiguration(ArmModel):
@@ -65,7 +103,22 @@ class IpConfiguration(ArmModel):
 
 
 class NicProperties(ArmModel):
+    """What would change the traffic of a guest and does not is refused, so that nobody relies on it."""
+
     primary: Primary = True
+    enable_accelerated_networking: Annotated[Flag | None, Only(_FALSE, "guests have virtio cards")] = None
+    disable_tcp_state_tracking: Annotated[Flag | None, Only(_FALSE, "no connection is tracked here")] = None
+    enable_fpga: Annotated[Flag | None, Only(_FALSE, "guests have virtio cards")] = None
+    enable_ip_forwarding: Annotated[Flag | None, Only(_FALSE, "no route leads through a guest")] = Field(
+        default=None, alias="enableIPForwarding"
+    )
+    network_security_group: Annotated[Any, Refused(_NO_FILTER)] = None
+    dns_settings: Annotated[Any, Refused("the address space names its guests' servers")] = None
+    delete_option: Annotated[
+        DeleteOption | None, Only((DeleteOption.DELETE,), "an instance's card goes with the instance")
+    ] = None
+    auxiliary_mode: Annotated[AuxiliaryMode | None, Only((AuxiliaryMode.NONE,), "guests have virtio cards")] = None
+    auxiliary_sku: Annotated[AuxiliarySku | None, Only((AuxiliarySku.NONE,), "guests have virtio cards")] = None
     ip_configurations: tuple[IpConfiguration, ...]
 
     @field_validator("ip_configurations")
@@ -77,10 +130,15 @@ class NicProperties(ArmModel):
 class NicConfiguration(ArmModel):
     read_only: ClassVar[frozenset[str]] = frozenset({"id"})
     name: _Name
+    tags: Tags | None = None
     properties: NicProperties
 
 
 class NetworkProfile(ArmModel):
+    health_probe: Annotated[
+        Any, Refused("there are no load balancers yet; externalHealthProbe asks guests from outside")
+    ] = None
+    network_api_version: NetworkApiVersion | None = None
     network_interface_configurations: tuple[NicConfiguration, ...]
 
     @field_validator("network_interface_configurations")

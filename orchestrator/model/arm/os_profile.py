@@ -5,25 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
-from orchestrator.model.arm.base import ArmModel, Flag, bad_value, not_possible
+from orchestrator.model.arm.base import ArmModel, Flag, Only, Refused, bad_value
+from orchestrator.model.arm.linux import LinuxConfiguration
 
 CUSTOM_DATA_MAX_BYTES = 65_535
 _USER_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,31}$", re.ASCII)
 _PREFIX = re.compile(r"^[A-Za-z0-9][A-Za-z0-9-]{0,14}$", re.ASCII)
-_KEY_TYPES = (
-    "ssh-ed25519",
-    "ssh-rsa",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-)
-
 # Azure's list, plus the accounts that a Debian system brings along.
 _RESERVED = """
 1 123 a actuser adm admin admin1 admin2 administrator aspnet backup console david guest john owner root server sql
@@ -33,56 +24,25 @@ _apt bin daemon games gnats irc list lp mail man messagebus news nobody proxy ss
 BANNED_USER_NAMES = frozenset(_RESERVED.split())
 
 
-def _check_public_key(text: str) -> str:
-    """One OpenSSH public key on one line. What is not one would end up in authorized_keys as it is."""
-    line = text.strip()
-    parts = line.split(None, 2)
-    if len(line.splitlines()) != 1 or len(parts) < 2 or not line.isprintable():
-        raise bad_value("must be one OpenSSH public key on one line")
-    if parts[0] not in _KEY_TYPES:
-        raise bad_value(f"must begin with one of {', '.join(_KEY_TYPES)}")
-    try:
-        blob = base64.b64decode(parts[1], validate=True)
-    except (binascii.Error, ValueError):
-        raise bad_value("is damaged: its second word must be base64") from None
-    length = int.from_bytes(blob[:4], "big")
-    if blob[4 : 4 + length] != parts[0].encode() or len(blob) <= 4 + length:
-        raise bad_value(f"is damaged: what it encodes is not a key of type {parts[0]}")
-    return line
-
-
-class SshPublicKey(ArmModel):
-    path: str | None = None
-    key_data: Annotated[str, AfterValidator(_check_public_key)]
-
-
-class SshConfiguration(ArmModel):
-    public_keys: tuple[SshPublicKey, ...] = ()
-
-
-class LinuxConfiguration(ArmModel):
-    """``provision_vm_agent`` of false stands for a guest that SSH cannot reach: nothing is awaited or run in it."""
-
-    disable_password_authentication: Flag = True
-    ssh: SshConfiguration = SshConfiguration()
-    provision_vm_agent: Flag = Field(default=True, alias="provisionVMAgent")
-
-    @field_validator("disable_password_authentication")
-    @classmethod
-    def _keys_only(cls, value: bool) -> bool:
-        if not value:
-            raise not_possible("cannot be false: guests are reached by key only")
-        return value
-
-
 class OsProfile(ArmModel):
-    """Who may log in and what runs at first boot. ``custom_data`` is write-only."""
+    """Who may log in and what runs at first boot. ``custom_data`` is write-only.
+
+    ``allow_extension_operations`` of false forbids extensions, and does no more."""
 
     computer_name_prefix: str | None = None
     admin_username: str | None = None
-    admin_password: str | None = None
+    admin_password: Annotated[
+        Any, Refused("guests are reached by key only (linuxConfiguration.ssh.publicKeys)")
+    ] = None
     custom_data: str | None = None
     linux_configuration: LinuxConfiguration = LinuxConfiguration()
+    windows_configuration: Annotated[Any, Refused("there are only Linux guests")] = None
+    secrets: Annotated[Any, Refused("there are no key vaults; bring certificates by customData")] = None
+    allow_extension_operations: Flag | None = None
+    require_guest_provision_signal: Annotated[
+        Flag | None,
+        Only((True,), "a guest is always awaited, unless linuxConfiguration.provisionVMAgent is false"),
+    ] = None
 
     @field_validator("computer_name_prefix")
     @classmethod
@@ -99,11 +59,6 @@ class OsProfile(ArmModel):
         if not _USER_NAME.match(value):
             raise bad_value("must have 1 to 32 letters, digits, '_' and '-' and begin with a letter or '_'")
         return value
-
-    @field_validator("admin_password")
-    @classmethod
-    def _no_password(cls, value: str) -> str:
-        raise not_possible("is not supported: guests are reached by key only (linuxConfiguration.ssh.publicKeys)")
 
     @field_validator("custom_data")
     @classmethod

@@ -11,22 +11,19 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, field_validator
 
 from orchestrator.errors import BadInput, ErrorDetail
-from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Whole, bad_value, not_possible
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Duration, Flag, Only, Refused, Whole, bad_value
 from orchestrator.model.arm.capabilities import AdditionalCapabilities
-from orchestrator.model.arm.extensions import ExtensionProfile
+from orchestrator.model.arm.envelope import Identity, Plan, Tags
 from orchestrator.model.arm.groups import HostGroup, ProximityPlacementGroup
 from orchestrator.model.arm.names import check_set_name, default_computer_name_prefix
-from orchestrator.model.arm.network import NetworkProfile
-from orchestrator.model.arm.os_profile import OsProfile
 from orchestrator.model.arm.policies import AutomaticRepairsPolicy, ExternalHealthProbe, ScaleInPolicy
 from orchestrator.model.arm.problems import problems_of, raise_problems
 from orchestrator.model.arm.resiliency import ResiliencyPolicy
 from orchestrator.model.arm.rules import check_together
-from orchestrator.model.arm.storage import StorageProfile
 from orchestrator.model.arm.upgrade import UpgradePolicy
+from orchestrator.model.arm.vm_profile import VmProfile
 
 CAPACITY_MAX = 1000
-_TAGS_MAX = 50
 _Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,16}$")]
 
 
@@ -51,37 +48,20 @@ class OrchestrationMode(ArmEnum):
     FLEXIBLE = "Flexible"
 
 
-class Priority(ArmEnum):
-    REGULAR = "Regular"
-    LOW = "Low"
-    SPOT = "Spot"
+class AlignMode(ArmEnum):
+    ALIGNED = "Aligned"
+    UNALIGNED = "Unaligned"
+    BEST_EFFORT_ALIGNED = "BestEffortAligned"
 
 
-class BootDiagnostics(ArmModel):
-    enabled: Flag = True
+class Interconnect(ArmEnum):
+    NONE = "None"
+    TRUNK = "Trunk"
 
 
-class DiagnosticsProfile(ArmModel):
-    boot_diagnostics: BootDiagnostics = BootDiagnostics()
-
-
-class VmProfile(ArmModel):
-    """What each new instance is made from."""
-
-    read_only: ClassVar[frozenset[str]] = frozenset({"timecreated"})
-    os_profile: OsProfile = OsProfile()
-    storage_profile: StorageProfile
-    network_profile: NetworkProfile | None = None
-    extension_profile: ExtensionProfile = ExtensionProfile()
-    diagnostics_profile: DiagnosticsProfile | None = None
-    priority: Priority = Priority.REGULAR
-
-    @field_validator("priority")
-    @classmethod
-    def _regular(cls, value: Priority) -> Priority:
-        if value is not Priority.REGULAR:
-            raise not_possible(f"{value} is not possible in this version; only Regular is")
-        return value
+class SpotRestorePolicy(ArmModel):
+    enabled: Annotated[Flag, Only((False,), "nothing is evicted here, so nothing is restored")] = False
+    restore_timeout: Duration | None = None
 
 
 class ScaleSetProperties(ArmModel):
@@ -110,24 +90,26 @@ class ScaleSetProperties(ArmModel):
     host_group: HostGroup | None = None
     additional_capabilities: AdditionalCapabilities = AdditionalCapabilities()
     external_health_probe: ExternalHealthProbe | None = None
+    external_health_policy: Annotated[
+        Any, Refused("nobody outside reports health to vmss; externalHealthProbe asks guests from outside")
+    ] = None
+    spot_restore_policy: SpotRestorePolicy | None = None
+    priority_mix_policy: Annotated[Any, Refused("there are no Spot instances to mix with")] = None
+    scheduled_events_policy: Annotated[
+        Any, Refused("guests are told of events through the metadata service, which does not exist yet")
+    ] = None
+    sku_profile: Annotated[Any, Refused("all instances of a set have the one size of 'sku'")] = None
+    constrained_maximum_capacity: Annotated[Any, Refused("the limits of a set are fixed")] = None
+    zonal_platform_fault_domain_align_mode: AlignMode | None = None
+    high_speed_interconnect_placement: Annotated[
+        Interconnect | None, Only((Interconnect.NONE,), "there is no interconnect but the hosts' network")
+    ] = None
+    lifecycle_hooks_profile: Annotated[Any, Refused("upgrades wait for no approval")] = None
     virtual_machine_profile: VmProfile
 
     @property
     def is_flexible(self) -> bool:
         return self.orchestration_mode is OrchestrationMode.FLEXIBLE
-
-
-def _check_tags(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > _TAGS_MAX:
-        raise bad_value(f"has {len(tags)} tags; at most {_TAGS_MAX} are allowed")
-    if len({name.lower() for name in tags}) != len(tags):
-        raise bad_value("has the same tag twice, in different case")
-    for name, value in tags.items():
-        if not 1 <= len(name) <= 512 or set(name) & set("<>%&\\?/") or not name.isprintable():
-            raise bad_value("has a tag whose name is empty, above 512 characters or with one of < > % & \\ ? /")
-        if len(value) > 256:
-            raise bad_value(f"has a value above 256 characters for the tag {name}")
-    return tags
 
 
 class ScaleSetResource(ArmModel):
@@ -136,9 +118,13 @@ class ScaleSetResource(ArmModel):
     read_only: ClassVar[frozenset[str]] = frozenset({"id", "type", "etag", "systemdata"})
     name: Annotated[str, Field(exclude=True)]
     location: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(canonical_location)]
-    tags: Annotated[dict[str, str], AfterValidator(_check_tags), Field(default_factory=dict)]
+    tags: Tags = Field(default_factory=dict)
+    plan: Plan | None = None
+    identity: Identity | None = None
     sku: Sku
     zones: tuple[_Zone, ...] = ()
+    placement: Annotated[Any, Refused("name the zones in 'zones'; none is chosen for a set")] = None
+    extended_location: Annotated[Any, Refused("there is one location, and nothing at its edge")] = None
     properties: ScaleSetProperties
 
     @field_validator("zones")
