@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from orchestrator.api import verbs
 from orchestrator.api.compute_scale_sets import SET
-from orchestrator.api.compute_set_verbs import Verb, refuse_hibernation
+from orchestrator.api.compute_set_verbs import Verb, deallocation
 from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
 from orchestrator.api.instance_lists import list_page
 from orchestrator.api.long_running import accepted
+from orchestrator.api.reimage_body import exact_image, read_reimage
 from orchestrator.api.requests import BodyDep, OptionalBodyDep, query_flag, query_value, query_whole
 from orchestrator.api.set_writes import check_preconditions
 from orchestrator.api.sights import looks
@@ -18,8 +21,7 @@ from orchestrator.api.targets import find_instance
 from orchestrator.errors import BadInput, NotFound, NotPossible
 from orchestrator.model.arm.instance_put import parse_instance_put
 from orchestrator.model.arm.instance_views import instance_etag, instance_resource, instance_view
-from orchestrator.model.arm.names import instance_name
-from orchestrator.model.arm.problems import UNKNOWN_MEMBER
+from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import ScaleSet
@@ -66,9 +68,10 @@ async def put_instance(
 ) -> Response:
     """Only the protection policy; done at once, since nothing of it reaches a host."""
     record, row = _live(api, address, instance_id)
-    check_preconditions(request, instance_etag(row), instance_name(record.name, row.instance_id))
+    name = InstanceNames.of(record).name(row.instance_id)
+    check_preconditions(request, instance_etag(row), name)
     current = show(api, record, row, is_expanded=True)
-    protection = parse_instance_put(body, current, instance_name(record.name, row.instance_id))
+    protection = parse_instance_put(body, current, name)
     changed = row.but(protection=protection)
     if changed != row:
         with api.store.write() as tx:
@@ -94,8 +97,8 @@ def _live(api: Api, address: SetAddress, instance_id: str) -> tuple[ScaleSet, In
     record = address.find_live(api)
     row = find_instance(api.store, record, instance_id)
     if row.is_gone:
-        name = instance_name(record.name, row.instance_id)
-        raise NotPossible(f"The instance {name} is being deleted.", target=str(row.instance_id))
+        name = InstanceNames.of(record).name(row.instance_id)
+        raise NotPossible(f"The instance {name} is being deleted.", target=instance_id)
     return record, row
 
 
@@ -122,8 +125,22 @@ async def power_off(request: Request, address: SetAddressDep, instance_id: str, 
 
 @router.post(f"{VM}/deallocate")
 async def deallocate(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
-    refuse_hibernation(request)
-    return _run(request, api, address, instance_id, verbs.deallocate)
+    return _run(request, api, address, instance_id, deallocation(request))
+
+
+@router.post(f"{VM}/redeploy")
+async def redeploy(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
+    return _run(request, api, address, instance_id, verbs.redeploy)
+
+
+@router.post(f"{VM}/performmaintenance")
+async def perform_maintenance(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
+    return _run(request, api, address, instance_id, verbs.perform_maintenance)
+
+
+@router.post(f"{VM}/reapply")
+async def reapply(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
+    return _run(request, api, address, instance_id, verbs.reapply)
 
 
 @router.post(f"{VM}/reimage")
@@ -131,10 +148,11 @@ async def deallocate(request: Request, address: SetAddressDep, instance_id: str,
 async def reimage(
     request: Request, address: SetAddressDep, instance_id: str, body: OptionalBodyDep, api: ApiDep
 ) -> Response:
-    if body:
-        names = ", ".join(body)
-        raise BadInput(f"Not supported by this version: {names}.", code=UNKNOWN_MEMBER, target=next(iter(body)))
-    return _run(request, api, address, instance_id, verbs.reimage)
+    parameters = read_reimage(body)
+    if parameters.instance_ids is not None:
+        raise BadInput("instanceIds: the address names the instance.", target="instanceIds")
+    version = exact_image(api, address.find_live(api), parameters)
+    return _run(request, api, address, instance_id, partial(verbs.reimage, image_version=version))
 
 
 @router.get(f"{VM}/console")

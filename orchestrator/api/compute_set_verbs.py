@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,8 +13,11 @@ from orchestrator.api import verbs
 from orchestrator.api.compute_scale_sets import SET
 from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
 from orchestrator.api.long_running import accepted
+from orchestrator.api.placement_groups import check_active_group, convert_to_single, read_scale_out
+from orchestrator.api.reimage_body import exact_image, read_reimage
 from orchestrator.api.requests import BodyDep, OptionalBodyDep, query_flag
-from orchestrator.api.targets import Targets, read_targets
+from orchestrator.api.set_writes import update_set
+from orchestrator.api.targets import Targets, find_targets
 from orchestrator.errors import BadInput, NotPossible
 from orchestrator.model.arm.problems import UNKNOWN_MEMBER
 from orchestrator.model.instance import Instance
@@ -39,7 +43,7 @@ def _targets(
 ) -> tuple[ScaleSet, Targets]:
     record = address.find_live(api)
     rows = api.store.instances(record.uid)
-    return record, read_targets(body, rows, is_required=is_required, keep_gone=keep_gone)
+    return record, find_targets(record, body, rows, is_required=is_required, keep_gone=keep_gone)
 
 
 @router.post(f"{SET}/start")
@@ -62,24 +66,57 @@ async def power_off(request: Request, address: SetAddressDep, body: OptionalBody
 
 @router.post(f"{SET}/deallocate")
 async def deallocate(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
-    refuse_hibernation(request)
-    return _run(request, api, address, body, verbs.deallocate)
+    return _run(request, api, address, body, deallocation(request))
 
 
-def refuse_hibernation(request: Request) -> None:
-    if query_flag(request, "hibernate"):
-        raise NotPossible("hibernate is not possible in this version.", target="hibernate")
+def deallocation(request: Request) -> Verb:
+    """``hibernate=true`` saves the memory as well; Azure has it for Flexible only, here it is for both."""
+    return verbs.hibernate if query_flag(request, "hibernate") else verbs.deallocate
+
+
+@router.post(f"{SET}/redeploy")
+async def redeploy(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
+    return _run(request, api, address, body, verbs.redeploy)
+
+
+@router.post(f"{SET}/performmaintenance")
+async def perform_maintenance(
+    request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep
+) -> Response:
+    return _run(request, api, address, body, verbs.perform_maintenance)
+
+
+@router.post(f"{SET}/reapply")
+async def reapply(request: Request, address: SetAddressDep, api: ApiDep) -> Response:
+    return _run(request, api, address, None, verbs.reapply)
 
 
 @router.post(f"{SET}/reimage")
-async def reimage(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
-    return _run(request, api, address, body, verbs.reimage)
-
-
 @router.post(f"{SET}/reimageall")
-async def reimage_all(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
-    """Operating system and data disks; there are no data disks yet, so it is a reimage."""
-    return _run(request, api, address, body, verbs.reimage)
+async def reimage(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
+    """``reimageall`` is for data disks too; there are none, so both are the same."""
+    parameters = read_reimage(body)
+    version = exact_image(api, address.find_live(api), parameters)
+    named = None if parameters.instance_ids is None else {"instanceIds": parameters.instance_ids}
+    return _run(request, api, address, named, partial(verbs.reimage, image_version=version))
+
+
+@router.post(f"{SET}/scaleout")
+async def scale_out(request: Request, address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
+    """So many more. Where they go is the balance's choice, so a zone cannot be named."""
+    record = address.find_live(api)
+    more = read_scale_out(body)
+    written = update_set(api, record, {"sku": {"capacity": record.capacity + more}})
+    return accepted(request, written.record, written.operation)
+
+
+@router.post(f"{SET}/converttosingleplacementgroup")
+async def convert_to_single_placement_group(address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
+    """The way back from ``singlePlacementGroup: false``, for a set that fits into one group."""
+    record = address.find_live(api)
+    check_active_group(body)
+    convert_to_single(api, record)
+    return Response(status_code=200)
 
 
 @router.post(f"{SET}/manualupgrade")

@@ -8,9 +8,10 @@ from typing import Any
 from orchestrator.api.context import Api
 from orchestrator.api.long_running import new_operation
 from orchestrator.api.set_writes import with_capacity
+from orchestrator.errors import NotPossible
 from orchestrator.model import wishes
 from orchestrator.model.arm.write_only import join_secrets
-from orchestrator.model.instance import Cause, Instance, WantedPower
+from orchestrator.model.instance import Cause, Instance, Stage, WantedPower
 from orchestrator.model.scale_set import Operation, OperationKind, ScaleSet
 
 Change = Callable[[Instance], Instance]
@@ -34,6 +35,51 @@ def deallocate(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operatio
     return _write(api, record, OperationKind.DEALLOCATE, changed, dict.fromkeys(_ids(changed), 0))
 
 
+def hibernate(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
+    """Raises ``NotPossible`` unless the model allows it (``additionalCapabilities.hibernationEnabled``)."""
+    capabilities = record.model["properties"].get("additionalCapabilities") or {}
+    if not capabilities.get("hibernationEnabled"):
+        path = "properties.additionalCapabilities.hibernationEnabled"
+        raise NotPossible(f"Hibernation has to be allowed first: {path} is not true.", target=path)
+    unready = [str(row.instance_id) for row in rows if not _can_hibernate(row)]
+    if unready:
+        words = f"Only a running instance that is provisioned can hibernate, unlike {', '.join(unready)}."
+        raise NotPossible(words, target="instanceIds")
+    now = api.now()
+    changed = [wishes.hibernated(row, now) for row in rows]
+    return _write(api, record, OperationKind.HIBERNATE, changed, dict.fromkeys(_ids(changed), 0))
+
+
+def _can_hibernate(row: Instance) -> bool:
+    is_up = row.stage in {Stage.READY, Stage.FAILED} and row.booted_at is not None
+    return row.wanted_power is WantedPower.HIBERNATED or (is_up and row.wanted_power is WantedPower.RUNNING)
+
+
+def redeploy(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
+    """Raises ``NotPossible`` for a set on dedicated hosts, whose place is not ours to choose (reference 4.11)."""
+    if record.model["properties"].get("hostGroup"):
+        raise NotPossible("A scale set on a dedicated host group is not redeployed.", target="properties.hostGroup")
+    now = api.now()
+    changed = [wishes.redeployed(row, now) for row in rows]
+    goals = {row.instance_id: row.redeploys_wanted for row in changed}
+    return _write(api, record, OperationKind.REDEPLOY, changed, goals)
+
+
+def perform_maintenance(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
+    """A redeploy off hosts that are draining. Raises ``NotPossible`` where nothing is to be maintained."""
+    draining = {report.config.name for report in api.control.hosts() if report.condition == "draining"}
+    affected = [row for row in rows if row.host in draining]
+    if not affected:
+        raise NotPossible("None of these instances stands on a host that is draining.", target="instanceIds")
+    return redeploy(api, record, affected)
+
+
+def reapply(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
+    now = api.now()
+    changed = [wishes.reapplied(row, now) for row in rows]
+    return _write(api, record, OperationKind.REAPPLY, changed, dict.fromkeys(_ids(changed), 0))
+
+
 def restart(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
     now = api.now()
     changed = [wishes.restarted(row, now) for row in rows]
@@ -41,8 +87,9 @@ def restart(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
     return _write(api, record, OperationKind.RESTART, changed, goals)
 
 
-def reimage(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
-    changed = [_reimaged(api, record, row) for row in rows]
+def reimage(api: Api, record: ScaleSet, rows: Sequence[Instance], *, image_version: str | None = None) -> Operation:
+    """``image_version`` is the exact version to stand on; ``None`` takes what the model says now."""
+    changed = [_reimaged(api, record, row).but(image_version=image_version) for row in rows]
     goals = {row.instance_id: row.generation for row in changed}
     return _write(api, record, OperationKind.REIMAGE, changed, goals, has_new_keys=True)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli.client import SetRef
-from orchestrator.cli.command import InstanceIds, NoWait, OnSet, command
+from orchestrator.cli.command import TRUTH, InstanceIds, NoWait, OnSet, Truth, as_bool, command
 from orchestrator.cli.session import Session
 from orchestrator.cli.tables import INSTANCES
 from orchestrator.cli.values import instance_ids as checked_ids
@@ -25,6 +25,9 @@ def register(app: typer.Typer) -> None:
     command(app, "stop", **settings)(stop)
     command(app, "deallocate", **settings)(deallocate)
     command(app, "reimage", **settings)(reimage)
+    command(app, "redeploy", **settings)(redeploy)
+    command(app, "perform-maintenance", **settings)(perform_maintenance)
+    command(app, "reapply", **settings)(reapply)
     command(app, "delete-instances", **settings)(delete_instances)
     command(app, "update-instances", **settings)(update_instances)
     command(app, "set-orchestration-service-state", **settings)(set_service_state)
@@ -69,15 +72,53 @@ def stop(
 
 
 def deallocate(
-    session: Session, scale_set: SetRef, instance_ids: InstanceIds = None, no_wait: NoWait = False
+    session: Session,
+    scale_set: SetRef,
+    instance_ids: InstanceIds = None,
+    hibernate: Annotated[
+        Truth | None, typer.Option(metavar=TRUTH, help="Save the memory as well: start resumes where it was.")
+    ] = None,
+    no_wait: NoWait = False,
 ) -> None:
     """Stop instances and give their place on the host back. Disks stay."""
-    _act(session, scale_set, "deallocate", "deallocating", checked_ids(instance_ids), no_wait=no_wait)
+    is_hibernation = bool(as_bool(hibernate))
+    query = {"hibernate": "true"} if is_hibernation else None
+    doing = "hibernating" if is_hibernation else "deallocating"
+    _act(session, scale_set, "deallocate", doing, checked_ids(instance_ids), query=query, no_wait=no_wait)
 
 
-def reimage(session: Session, scale_set: SetRef, instance_ids: InstanceIds = None, no_wait: NoWait = False) -> None:
+def reimage(
+    session: Session,
+    scale_set: SetRef,
+    instance_ids: InstanceIds = None,
+    exact_version: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="This version of the image, whatever the model says.")
+    ] = None,
+    no_wait: NoWait = False,
+) -> None:
     """Give instances a new disk from the image. Ids and addresses stay."""
-    _act(session, scale_set, "reimage", "reimaging", checked_ids(instance_ids), no_wait=no_wait)
+    more = {"exactVersion": exact_version} if exact_version else None
+    _act(session, scale_set, "reimage", "reimaging", checked_ids(instance_ids), more=more, no_wait=no_wait)
+
+
+def redeploy(
+    session: Session, scale_set: SetRef, instance_ids: InstanceIds = None, no_wait: NoWait = False
+) -> None:
+    """Move instances to another host, with their disks, and run them there."""
+    _act(session, scale_set, "redeploy", "redeploying", checked_ids(instance_ids), no_wait=no_wait)
+
+
+def perform_maintenance(
+    session: Session, scale_set: SetRef, instance_ids: InstanceIds = None, no_wait: NoWait = False
+) -> None:
+    """Move instances off hosts that are draining, at a time of your choice."""
+    ids = checked_ids(instance_ids)
+    _act(session, scale_set, "performMaintenance", "maintaining", ids, no_wait=no_wait)
+
+
+def reapply(session: Session, scale_set: SetRef, no_wait: NoWait = False) -> None:
+    """Try again what failed on instances, from where it failed."""
+    _act(session, scale_set, "reapply", "reapplying to", None, no_wait=no_wait)
 
 
 def delete_instances(
@@ -110,13 +151,14 @@ def _act(
     ids: list[str] | None,
     *,
     query: dict[str, str] | None = None,
+    more: dict[str, Any] | None = None,
     no_wait: bool,
 ) -> None:
     """Post a verb for the named instances (``None``: no body, which means all), and wait."""
-    body = None if ids is None else {"instanceIds": ids}
+    body = ({} if ids is None else {"instanceIds": ids}) | (more or {})
     whom = "all instances" if ids in (None, ["*"]) else f"instance {', '.join(ids or ())}"
     title = f"{doing} {whom} of {scale_set.name}"
-    reply = session.client.send("POST", session.client.path_of(scale_set, verb), body=body, query=query)
+    reply = session.client.send("POST", session.client.path_of(scale_set, verb), body=body or None, query=query)
     if session.finish(reply, title, scale_set=scale_set, no_wait=no_wait):
         session.answer(f"{title}: done")
 

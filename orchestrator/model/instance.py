@@ -77,12 +77,13 @@ class Protection:
 class Instance:
     """The row. It is committed before anything of it exists on a host, and outlives what exists there.
 
-    Times are epoch seconds. ``image_version`` is the exact version its disk stands on. ``restarts_wanted`` above
-    ``restarts_done`` asks for one restart. ``is_gone`` means wanted no more: the row stays until nothing of it is
-    left on its host. ``lost_at`` is set when its host was silent past the lease: it counts no longer, and is fenced
-    when the host returns. ``is_on_trial``: made by overprovisioning and not kept yet. ``moving_from`` names the
-    host that still holds its disk while it moves. ``is_to_redefine``: its domain is made anew, on the same disk,
-    before it runs again. ``quarantined_at``: out of service and off, its disk and log kept for a look.
+    Times are epoch seconds. ``image_version`` is the exact version its disk stands on. ``restarts_wanted``
+    above ``restarts_done`` asks for one restart; so do the redeploys for another host. ``is_gone`` means wanted
+    no more: the row stays until nothing of it is left on its host. ``lost_at`` is set when its host was silent
+    past the lease: it counts no longer, and is fenced when the host returns. ``is_on_trial``: made by
+    overprovisioning and not kept yet. ``moving_from`` names the host that still holds its disk while it moves.
+    ``is_to_redefine``: its domain is made anew, on the same disk, before it runs again. ``quarantined_at``: out
+    of service and off, its disk and log kept for a look.
     """
 
     set_uid: str
@@ -106,6 +107,8 @@ class Instance:
     moving_from: str | None = None
     is_to_redefine: bool = False
     quarantined_at: float | None = None
+    redeploys_wanted: int = 0
+    redeploys_done: int = 0
     vcpus: int = 1
     memory_mib: int = 0
     wanted_power: WantedPower = WantedPower.RUNNING

@@ -34,6 +34,23 @@ def restarted(row: Instance, now: float) -> Instance:
     return row.but(restarts_wanted=row.restarts_wanted + 1, changed_at=now)
 
 
+def redeployed(row: Instance, now: float) -> Instance:
+    """To another host with its disk, and running there. One that waits for room has no host to leave."""
+    if row.host is None:
+        return started(row, now)
+    row = row.but(wanted_power=WantedPower.RUNNING, is_hard_stop=False, redeploys_wanted=row.redeploys_wanted + 1)
+    return row.but(changed_at=now)
+
+
+def reapplied(row: Instance, now: float) -> Instance:
+    """What failed is tried again from where it failed, with the extensions that failed. What is well stays."""
+    if row.stage is not Stage.FAILED:
+        return row
+    again = {name: state for name, state in row.extensions.items() if state.code == "succeeded"}
+    stage = Stage.WAITING if row.host is None else Stage.CREATING if row.booted_at is None else Stage.CONFIGURING
+    return row.but(stage=stage, extensions=again, failure=None, changed_at=now)
+
+
 def reimaged(row: Instance, now: float, *, model_version: int, host_key: tuple[str, str]) -> Instance:
     """A new disk from the newest model under the same id, place and address, and a new SSH server with it.
 

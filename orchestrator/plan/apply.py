@@ -45,6 +45,7 @@ def _placed(step: steps.PlaceInstance | steps.MoveInstance, row: Instance, now: 
         fault_domain=step.fault_domain,
         moving_from=behind if has_disk else None,
         stage=Stage.CREATING,
+        redeploys_done=row.redeploys_wanted,
         failure=None,
         changed_at=now,
     )
@@ -62,6 +63,9 @@ def _counted_otherwise(step: Step, row: Instance, now: float) -> Instance:
             return row.but(is_gone=True, gone_at=now, cause=cause)
         case steps.DeclareLost():
             return row.but(is_gone=True, gone_at=now, lost_at=now, cause=Cause.HOST_LOST)
+        case steps.RefuseRedeploy(reason=reason):
+            failure = Failure("AllocationFailed", reason, now)
+            return row.but(redeploys_wanted=row.redeploys_done, failure=failure)
         case steps.QuarantineInstance():
             return row.but(quarantined_at=now, changed_at=now)
         case steps.KeepInstance():

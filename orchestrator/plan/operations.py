@@ -78,11 +78,13 @@ def _judge_one(operation: Operation, number: int, row: Instance | None, world: W
         return Verdict(OperationStatus.FAILED, Failure("OperationPreempted", message, world.now))
     if row.stage is Stage.FAILED and row.failure and _needs_ready(operation.kind):
         return Verdict(OperationStatus.FAILED, row.failure)
+    if operation.kind is OperationKind.REDEPLOY and row.redeploys_wanted < operation.instances[number]:
+        return Verdict(OperationStatus.FAILED, row.failure)  # refused: it stays where it is
     return DONE if _has_reached(operation, row, world) else RUNNING_ON
 
 
 def _needs_ready(kind: OperationKind) -> bool:
-    return kind not in {OperationKind.POWER_OFF, OperationKind.DEALLOCATE}
+    return kind not in {OperationKind.POWER_OFF, OperationKind.DEALLOCATE, OperationKind.HIBERNATE}
 
 
 def _has_reached(operation: Operation, row: Instance, world: World) -> bool:
@@ -94,6 +96,12 @@ def _has_reached(operation: Operation, row: Instance, world: World) -> bool:
             return sight in {Sight.DEAD, Sight.ABSENT} or row.wanted_power is WantedPower.RUNNING
         case OperationKind.DEALLOCATE:
             return sight is Sight.ABSENT or row.wanted_power is not WantedPower.DEALLOCATED
+        case OperationKind.HIBERNATE:
+            return sight is Sight.DEAD or row.wanted_power is not WantedPower.HIBERNATED
+        case OperationKind.REDEPLOY:
+            return is_running and row.redeploys_done >= wanted and row.moving_from is None
+        case OperationKind.REAPPLY:
+            return is_running or row.wanted_power is not WantedPower.RUNNING
         case OperationKind.RESTART:
             return is_running and row.restarts_done >= wanted
         case OperationKind.REIMAGE:

@@ -66,20 +66,21 @@ class Placer:
         count = self.wish.fault_domain_count
         return host.fault_domain % count if count else host.fault_domain
 
-    def place(self) -> Place | NoPlace:
-        """The best host for one more, and take its room."""
-        found = self.peek()
+    def place(self, *, without: str | None = None) -> Place | NoPlace:
+        """The best host for one more, and take its room. ``without`` names a host that will not do."""
+        found = self.peek(without=without)
         if isinstance(found, Place):
             self._take(self.hosts[found.host])
             room = self._rooms[found.host]
             self._rooms[found.host] = room.less(self.wish.vcpus, self.wish.memory_mib, self.disk_reserve_mib)
         return found
 
-    def peek(self) -> Place | NoPlace:
+    def peek(self, *, without: str | None = None) -> Place | NoPlace:
         """The best host for one more, its room left as it is."""
-        fitting = [host for host in self.hosts.values() if not self._obstacle(host)]
+        hosts = [host for host in self.hosts.values() if host.name != without]
+        fitting = [host for host in hosts if not self._obstacle(host)]
         if not fitting:
-            obstacles = [f"{host.name}: {self._obstacle(host)}" for host in self.hosts.values()]
+            obstacles = [f"{host.name}: {self._obstacle(host)}" for host in hosts]
             return NoPlace("; ".join(sorted(obstacles)) or "no host is configured")
         host = min(fitting, key=self._rank)
         reason = self._reason(host)

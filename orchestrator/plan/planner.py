@@ -19,6 +19,7 @@ from orchestrator.plan.drain import next_to_drain
 from orchestrator.plan.fates import plan_fate
 from orchestrator.plan.inputs import SetWish, Sight, World
 from orchestrator.plan.placement import NoPlace, Place, Placer
+from orchestrator.plan.redeploy import plan_redeploys
 from orchestrator.plan.repair import SICK, Repair, plan_repairs
 from orchestrator.plan.scale_in import choose_leaving
 from orchestrator.plan.steps import Draft, Plan, Step
@@ -34,6 +35,7 @@ def plan_set(wish: SetWish, world: World) -> Plan:
     if not wish.is_deleting:
         _repair(wish, world, placer, draft)
         _drain(wish, world, placer, draft)
+        plan_redeploys(world, placer, draft)
     _count(wish, world, placer, draft)
     _place_waiting(wish, world, placer, draft)
     return _held_to_capacity(wish, world, draft.done())

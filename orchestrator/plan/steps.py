@@ -126,6 +126,13 @@ class MoveInstance(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class RefuseRedeploy(Step):
+    """No other host can take it: it stays where it is, and the request fails."""
+
+    kind: ClassVar[str] = "refuse_redeploy"
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantineInstance(Step):
     """Out of service for good, but its disk and log stay for a look."""
 

@@ -86,6 +86,8 @@ instances = Table(
     Column("moving_from", String(64)),
     Column("is_to_redefine", Boolean, nullable=False, server_default=false()),
     Column("quarantined_at", Float),
+    Column("redeploys_wanted", Integer, nullable=False, server_default="0"),
+    Column("redeploys_done", Integer, nullable=False, server_default="0"),
     Column("vcpus", Integer, nullable=False),
     Column("memory_mib", Integer, nullable=False),
     Column("wanted_power", String(16), nullable=False),

@@ -26,6 +26,8 @@ def upgrade() -> None:
         sa.Column("moving_from", sa.String(length=64), nullable=True),
         sa.Column("is_to_redefine", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("quarantined_at", sa.Float(), nullable=True),
+        sa.Column("redeploys_wanted", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("redeploys_done", sa.Integer(), nullable=False, server_default="0"),
     )
     _add("operations", sa.Column("output", sa.JSON(), nullable=True))
     op.create_table(
@@ -48,6 +50,8 @@ def downgrade() -> None:
     op.drop_table("rolling_upgrades")
     op.drop_column("operations", "output")
     instances = (
+        "redeploys_done",
+        "redeploys_wanted",
         "quarantined_at",
         "is_to_redefine",
         "moving_from",
