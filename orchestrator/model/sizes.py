@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.errors import BadInput
+from orchestrator.model.azure_sizes import azure_figures
 
 _NAME_MAX = 64
+LAB_FAMILY = "labFamily"
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What ``sku.name`` stands for. ``os_disk_gib`` of ``None`` keeps the image's own disk size."""
+    """What ``sku.name`` stands for. ``os_disk_gib`` of ``None`` keeps the image's own disk size. ``family`` groups
+    sizes of one make; it is shown only, and empty for a site's own sizes."""
 
     name: str
     vcpus: int
     memory_mib: int
     os_disk_gib: int | None = None
+    family: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= _NAME_MAX:
@@ -30,26 +34,12 @@ class Size:
             )
 
 
-LAB_SIZES = (Size("Lab_Micro", 1, 96), Size("Lab_Small", 1, 512))
+LAB_SIZES = (Size("Lab_Micro", 1, 96, family=LAB_FAMILY), Size("Lab_Small", 1, 512, family=LAB_FAMILY))
 
-# Figures of the Azure size documentation; a site without the memory for them answers AllocationFailed.
-AZURE_SIZES = (
-    Size("Standard_A1_v2", 1, 2048),
-    Size("Standard_A2_v2", 2, 4096),
-    Size("Standard_B1s", 1, 1024),
-    Size("Standard_B1ms", 1, 2048),
-    Size("Standard_B2s", 2, 4096),
-    Size("Standard_B2ms", 2, 8192),
-    Size("Standard_B4ms", 4, 16384),
-    Size("Standard_D2s_v3", 2, 8192),
-    Size("Standard_D4s_v3", 4, 16384),
-    Size("Standard_D2s_v5", 2, 8192),
-    Size("Standard_D4s_v5", 4, 16384),
-    Size("Standard_D8s_v5", 8, 32768),
-    Size("Standard_E2s_v5", 2, 16384),
-    Size("Standard_E4s_v5", 4, 32768),
-    Size("Standard_F2s_v2", 2, 4096),
-    Size("Standard_F4s_v2", 4, 8192),
+
+# A site without the memory for one of them answers AllocationFailed.
+AZURE_SIZES = tuple(
+    Size(name, vcpus, memory_mib, family=family) for family, name, vcpus, memory_mib in azure_figures()
 )
 
 

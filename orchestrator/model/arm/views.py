@@ -15,6 +15,7 @@ from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import Operation, OperationKind, OperationStatus, ScaleSet
 from orchestrator.model.sizes import Size
 
+_ENVELOPE = ("plan", "identity", "placement", "extendedLocation")
 _WORDS = {"Succeeded": "Provisioning succeeded", "Failed": "Provisioning failed"}
 
 
@@ -53,6 +54,7 @@ def public_view(record: ScaleSet, provisioning_state: str) -> Json:
             "timeCreated": time_text(record.created_at),
         },
     }
+    view |= {name: model[name] for name in _ENVELOPE if model.get(name) is not None}
     if model.get("zones"):
         view["zones"] = model["zones"]
     return view
