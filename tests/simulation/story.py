@@ -199,7 +199,8 @@ class Story:
         self._wake(uid)
 
     def verb(self, uid: str, instance_id: int, verb: str) -> None:
-        """start, stop, hard_stop, deallocate, restart, reimage, delete or protect one instance."""
+        """start, stop, hard_stop, deallocate, hibernate, restart, reimage, redeploy, reapply, delete or protect
+        one instance."""
         row = self.store.instance(uid, instance_id)
         if row is None or row.is_gone:
             return
@@ -219,6 +220,12 @@ class Story:
                     key = ("new", f"ssh-ed25519 new{next(self._ids)}")
                     fresh = wishes.reimaged(row, now, model_version=record.model_version, host_key=key)
                     tx.put_instance_with_key(fresh)
+                case "hibernate":
+                    tx.put_instance(wishes.hibernated(row, now))
+                case "redeploy":
+                    tx.put_instance(wishes.redeployed(row, now))
+                case "reapply":
+                    tx.put_instance(wishes.reapplied(row, now))
                 case "delete":
                     self._delete(tx, uid, row)
                 case "protect":
@@ -264,6 +271,8 @@ class Story:
         power = guest.power if guest else None
         if row.wanted_power is WantedPower.DEALLOCATED:
             return guest is None
+        if row.wanted_power is WantedPower.HIBERNATED:
+            return power is Power.SAVED
         if row.wanted_power is WantedPower.STOPPED:
             return power is not Power.RUNNING
         if row.stage is not Stage.READY or power is not Power.RUNNING:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 from pathlib import Path
@@ -17,6 +18,9 @@ from tests.simulation import stories
 from tests.simulation.story import Story, Telling
 
 GOLDEN = Path(__file__).parent / "golden"
+for _more in sorted(GOLDEN.parent.glob("*_stories.py")):  # each adds its own to stories.ALL
+    if not _more.name.startswith("test_"):
+        importlib.import_module(f"tests.simulation.{_more.stem}")
 ORDERS = 100
 
 
