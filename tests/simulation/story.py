@@ -10,6 +10,7 @@ import itertools
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -73,6 +74,17 @@ def body(capacity: int = 3, **properties: Any) -> dict[str, Any]:
         },
     }
 
+
+VERBS: dict[str, Callable[[Instance, float], Instance]] = {
+    "start": wishes.started,
+    "stop": partial(wishes.powered_off, is_hard=False),
+    "hard_stop": partial(wishes.powered_off, is_hard=True),
+    "deallocate": wishes.deallocated,
+    "hibernate": wishes.hibernated,
+    "restart": wishes.restarted,
+    "redeploy": wishes.redeployed,
+    "reapply": wishes.reapplied,
+}
 
 REPAIRING = {"automaticRepairsPolicy": {"enabled": True, "gracePeriod": "PT30S", "repairAction": "Replace"}}
 
@@ -207,32 +219,18 @@ class Story:
         now = self.now()
         with self.store.write() as tx:
             match verb:
-                case "start":
-                    tx.put_instance(wishes.started(row, now))
-                case "stop" | "hard_stop":
-                    tx.put_instance(wishes.powered_off(row, now, is_hard=verb == "hard_stop"))
-                case "deallocate":
-                    tx.put_instance(wishes.deallocated(row, now))
-                case "restart":
-                    tx.put_instance(wishes.restarted(row, now))
                 case "reimage":
                     record = self.record(uid)
                     key = ("new", f"ssh-ed25519 new{next(self._ids)}")
                     fresh = wishes.reimaged(row, now, model_version=record.model_version, host_key=key)
                     tx.put_instance_with_key(fresh)
-                case "hibernate":
-                    tx.put_instance(wishes.hibernated(row, now))
-                case "redeploy":
-                    tx.put_instance(wishes.redeployed(row, now))
-                case "reapply":
-                    tx.put_instance(wishes.reapplied(row, now))
                 case "delete":
                     self._delete(tx, uid, row)
                 case "protect":
                     self.protected_seen.add((uid, instance_id))
                     tx.put_instance(row.but(protection=replace(row.protection, from_scale_in=True)))
                 case _:
-                    raise ValueError(verb)
+                    tx.put_instance(VERBS[verb](row, now))
         self._wake(uid)
 
     def _delete(self, tx: Any, uid: str, row: Instance) -> None:
