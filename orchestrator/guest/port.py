@@ -23,14 +23,29 @@ class GuestAddress:
     vm_uuid: str
 
 
+Area = Literal["custom-script", "run-command"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptKey:
+    """Which script: its area in the guest, its name there, and the number of its configuration."""
+
+    name: str
+    sequence: int
+    area: Area = "custom-script"
+
+
 @dataclass(frozen=True, slots=True)
 class ScriptRequest:
-    """One run of the CustomScript extension (reference 4.9). ``sequence`` is its configuration number.
+    """One run of the CustomScript extension (reference 4.9) or of a run command (3.1), told apart by ``area``.
+    ``sequence`` is the number of its configuration, ``run`` a token of the run: a request with another token than
+    the last one of this name and number ends what is there and runs anew. Without tokens it runs once for all.
 
     Exactly one of ``command`` and ``script`` is set. Secrets travel on the SSH channel's standard input
     only: never in an argument, an environment variable or a file that outlives the run; nor are they shown by
     ``repr``. ``timeout_s`` bounds fetching and running together. Windows line ends of ``script`` and of
-    fetched scripts are mended unless ``skip_dos2unix``.
+    fetched scripts are mended unless ``skip_dos2unix``. ``preamble`` is shell put before the script as it is;
+    with ``is_file_appended`` the one fetched file is put after it. ``user`` of ``None`` is root.
     """
 
     name: str
@@ -40,6 +55,11 @@ class ScriptRequest:
     script: bytes | None = field(default=None, repr=False)
     timeout_s: float = 5400.0
     skip_dos2unix: bool = False
+    area: Area = "custom-script"
+    run: str = ""
+    user: str | None = None
+    preamble: bytes = field(default=b"", repr=False)
+    is_file_appended: bool = False
 
     @classmethod
     def of(cls, script: CustomScript, name: str, sequence: int, timeout_s: float) -> ScriptRequest:
@@ -74,6 +94,10 @@ class Guests(Protocol):
 
         Runs once per (name, sequence): a second call finds the recorded result and returns it, and a call
         while an earlier one still runs (the daemon died) waits for that one."""
+
+    async def stop_script(self, guest: GuestAddress, script: ScriptKey, reason: str) -> ScriptResult:
+        """End what runs of it in the guest, its whole process group, and give what is known of it then: a result
+        that it had already, or one without exit code whose message is ``reason`` (one line)."""
 
     async def probe(
         self, guest: GuestAddress, settings: ProbeSettings, source: Literal["inside", "outside"]

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Runs one CustomScript in a guest, once per extension name and sequence number. POSIX sh, for busybox, dash
-# and bash alike; needs /proc. guest/script.py sends it, without these comments, and starts it as
+# Runs one script in a guest, once per name and sequence number. POSIX sh, for busybox, dash and bash alike;
+# needs /proc. guest/script.py sends it, without these comments, into the folder of its area (extensions and run
+# commands have one each), and starts it as
 #
 #   sh runner.sh front        with the request on standard input; prints a report when the run has ended
+#   sh runner.sh cancel       with name, sequence number and the reason on standard input; ends the run, then reports
 #
 # which starts, in sessions of their own so that they outlive the SSH connection,
 #
@@ -10,8 +12,10 @@
 #   sh runner.sh job          waits for cloud-init to end, fetches the files, then runs the command
 #
 # What is kept, per extension and sequence number, in state/NAME.SEQUENCE/:
+#   run                the token of the run; a request with another one ends what is there and begins anew
 #   attempt.N/worker   who works on it: process id, its start time, and this boot's id
 #   started            the command may have begun; from here on it is never begun again
+#   cancel             why it is to be ended
 #   failed             why the files could not be fetched
 #   result             exit code (or '-') and a sentence; it is there when all is over
 # The command's own bytes are only ever in a file without a name, in memory.
@@ -21,11 +25,12 @@ umask 077
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
-base=/var/lib/waagent/custom-script
+base=${0%/*}
 tail_bytes=4096
 tries=7
 grace_s=2
 again=75
+tidy_days=1
 cr=$(printf '\r')
 bom=$(printf '\357\273\277')
 
@@ -45,10 +50,19 @@ size_of() {
 }
 
 read_request() {
-    IFS= read -r name && IFS= read -r sequence && IFS= read -r limit_s && IFS= read -r wait_s &&
-        IFS= read -r is_converting && IFS= read -r interpreter && IFS= read -r argument && IFS= read -r files
+    IFS= read -r name && IFS= read -r sequence && IFS= read -r run && IFS= read -r limit_s &&
+        IFS= read -r wait_s && IFS= read -r is_converting && IFS= read -r user && IFS= read -r is_appending &&
+        IFS= read -r interpreter && IFS= read -r argument && IFS= read -r files
+    locate
+}
+
+locate() {
     state=$base/state/$name.$sequence
-    dir=$base/download/$sequence
+    dir=$base/download/$name/$sequence
+}
+
+is_this_run() {
+    [ "$(cat "$state/run" 2>/dev/null)" = "$run" ]
 }
 
 # When a process began, in clock ticks: with the boot id this tells it from a later one of the same number.
@@ -95,15 +109,41 @@ front() {
     fi
     read_request <"$request" || exit 1
     was_run_before=yes
+    tidy
+    is_this_run || make_room
     mkdir -p "$state" || exit 1
-    until has_result; do attend; done
+    until has_result && is_this_run; do attend; done
     report
+}
+
+# What was run under this number before is ended and forgotten: it is another run now.
+make_room() {
+    if [ -d "$state" ]; then
+        end_it 'Another run took its place.'
+        rm -rf "$state"
+    fi
+    mkdir -p "$state" && printf '%s\n' "$run" >"$state/run.$$" && mv -f "$state/run.$$" "$state/run" || exit 1
+}
+
+# Of runs that nobody can ask for twice nothing needs to be kept for long.
+tidy() {
+    find "$base/state" -maxdepth 1 -name 'invoke-*' -mtime "+$tidy_days" 2>/dev/null | while IFS= read -r old; do
+        [ ! -s "$old/result" ] || rm -rf "$old" "$base/download/$(basename "$old" .0)"
+    done
+}
+
+find_newest() {
+    newest=0
+    while [ -d "$state/attempt.$((newest + 1))" ]; do newest=$((newest + 1)); done
 }
 
 # One step towards a result: begin, give up, or wait.
 attend() {
-    newest=0
-    while [ -d "$state/attempt.$((newest + 1))" ]; do newest=$((newest + 1)); done
+    if ! is_this_run; then
+        echo 'another run took its place' >&2
+        exit 1
+    fi
+    find_newest
     if [ "$newest" -gt 0 ] && is_worker_alive "$state/attempt.$newest"; then
         sleep 1
     elif has_result; then
@@ -136,21 +176,51 @@ report() {
     [ "$err" -eq 0 ] || tail -c "$err" "$dir/stderr"
 }
 
+### cancel: end a run, whoever waits for it
+
+cancel() {
+    IFS= read -r name && IFS= read -r sequence && IFS= read -r why || exit 1
+    locate
+    was_run_before=no
+    mkdir -p "$state" || exit 1
+    ! has_result || was_run_before=yes
+    end_it "$why"
+    report
+}
+
+# Until there is a result: its own, or that it was ended.
+end_it() {
+    printf '%s\n' "$1" >"$state/cancel"
+    until has_result; do
+        find_newest
+        if [ "$newest" -gt 0 ] && is_worker_alive "$state/attempt.$newest"; then
+            kill -USR2 "$pid" 2>/dev/null
+            sleep 1
+        elif ! has_result; then
+            finish - "$1"
+        fi
+    done
+}
+
 ### work: the time limit and the result
 
 work() {
+    is_late=
+    is_cancelled=
+    trap 'is_late=yes' USR1
+    trap 'is_cancelled=yes' USR2
     echo "$$ $(start_of "$$") $(cat /proc/sys/kernel/random/boot_id)" >"$1/worker.new"
     mv "$1/worker.new" "$1/worker"
     read_request <&3
+    ! has_result || exit 0
     rm -rf "$dir"
     mkdir -p "$dir"
     : >"$dir/stdout"
     : >"$dir/stderr"
-    is_late=
-    trap 'is_late=yes' USR1
     watch "$$" "$limit_s" 3<&- &
     watcher=$!
-    setsid sh "$base/runner.sh" job "$name" "$sequence" "$wait_s" "$is_converting" "$interpreter" "$argument" "$files" &
+    setsid sh "$base/runner.sh" job "$name" "$sequence" "$wait_s" "$is_converting" "$user" "$is_appending" \
+        "$interpreter" "$argument" "$files" &
     job=$!
     exec 3<&-
     wait "$job"
@@ -158,6 +228,9 @@ work() {
     if [ -n "$is_late" ]; then
         stop "$job"
         finish - "It was stopped at its time limit of $limit_s s."
+    elif [ -n "$is_cancelled" ]; then
+        stop "$job"
+        finish - "$(cat "$state/cancel")"
     elif [ -f "$state/started" ]; then
         finish "$code" ''
     else
@@ -199,15 +272,38 @@ job() {
         fi
         keep
     done <&3
-    stage=$(new_stage) && exec 4<>"$stage" && rm -f "$stage" && cat <&3 >&4 || exit 1
+    stage=$(new_stage) && exec 4<>"$stage" && cat <&3 >&4 || exit 1
+    [ "$is_appending" = no ] || cat "$file" >&4 || exit 1
     exec 3<&-
+    if [ -n "$user" ]; then find_user && chown "$user" "$stage"; fi || exit 1
+    rm -f "$stage"
     : >"$state/started" && sync || exit 1
+    [ -z "$user" ] || run_as_user
     # By way of this shell's descriptor, so that the command and what it leaves running inherit none. In a
     # subshell: on a plain command, shells close (move away) their own descriptor for as long as it runs.
     (
         exec env -i PATH="$PATH" HOME=/root USER=root LOGNAME=root SHELL=/bin/sh \
             "$interpreter" ${argument:+"$argument"} "/proc/$$/fd/4" </dev/null >stdout 2>stderr 4<&-
     )
+}
+
+find_user() {
+    entry=$(grep "^$user:" /etc/passwd) && home=$(printf '%s\n' "$entry" | cut -d: -f6) && return
+    echo "There is no user $user here." >"$state/failed"
+    return 1
+}
+
+# The user cannot open root's descriptors, so this process keeps its own, and what is run closes it first.
+run_as_user() {
+    exec </dev/null >stdout 2>stderr
+    cd "$home" 2>/dev/null || cd /
+    set -- env -i PATH="$PATH" HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/sh \
+        "$interpreter" ${argument:+"$argument"} /proc/self/fd/4
+    if setpriv --help 2>&1 | grep -q -e --reuid; then
+        exec setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- "$@"
+    fi
+    # busybox has no such options; its su becomes the shell, which becomes the command.
+    exec su -s /bin/sh -c 'exec "$@"' -- "$user" sh "$@"
 }
 
 # While a guest boots, cloud-init may be at the same packages and users. Not for ever: it may be broken.
@@ -327,10 +423,11 @@ keep() {
 
 case $1 in
 front) front ;;
+cancel) cancel ;;
 work) work "$2" ;;
 job)
-    name=$2 sequence=$3 wait_s=$4 is_converting=$5 interpreter=$6 argument=$7 files=$8
-    state=$base/state/$name.$sequence dir=$base/download/$sequence
+    name=$2 sequence=$3 wait_s=$4 is_converting=$5 user=$6 is_appending=$7 interpreter=$8 argument=$9 files=${10}
+    locate
     job
     ;;
 esac

@@ -10,7 +10,7 @@ import paramiko
 
 from orchestrator.errors import GuestUnreachable
 from orchestrator.guest.login import connect
-from orchestrator.guest.port import GuestAddress, ScriptRequest, ScriptResult
+from orchestrator.guest.port import GuestAddress, ScriptKey, ScriptRequest, ScriptResult
 from orchestrator.guest.probes import SocketStream, probe_inside, probe_outside
 from orchestrator.guest.script import ScriptRunner
 from orchestrator.guest.sessions import Sessions
@@ -61,6 +61,9 @@ class SshGuests:
 
     async def run_script(self, guest: GuestAddress, request: ScriptRequest) -> ScriptResult:
         return await self._scripts.run(guest, request)
+
+    async def stop_script(self, guest: GuestAddress, script: ScriptKey, reason: str) -> ScriptResult:
+        return await self._scripts.stop(guest, script, reason)
 
     async def probe(
         self, guest: GuestAddress, settings: ProbeSettings, source: Literal["inside", "outside"]

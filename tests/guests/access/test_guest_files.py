@@ -24,7 +24,7 @@ def test_files_are_fetched_whole_and_can_be_run(fetching: Access, web: WebServer
     uris = (web.url("/a/data.bin?sig=1"), web.url("/run%20me.sh"))
     result = fetching.run(fetching.request("'./run me.sh'", file_uris=uris))
     assert (result.exit_code, result.stdout_tail, result.message) == (0, "from file\n", "")
-    folder = fetching.guest.file(f"{DOWNLOAD}/{fetching.sequence}")
+    folder = fetching.guest.file(f"{DOWNLOAD}/web/{fetching.sequence}")
     assert (folder / "data.bin").read_bytes() == data
     assert {file.name for file in folder.iterdir()} == {"data.bin", "run me.sh", "stdout", "stderr"}
 

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.real
 
 def test_a_command_runs_as_root_in_its_download_folder_and_its_code_and_output_come_back(access: Access) -> None:
     result = access.run(access.request("pwd; id -u; echo trouble >&2; exit 3"))
-    assert result == ScriptResult(3, f"/{DOWNLOAD}/{access.sequence}\n0\n", "trouble\n")
-    folder = access.guest.file(f"{DOWNLOAD}/{access.sequence}")
+    assert result == ScriptResult(3, f"/{DOWNLOAD}/web/{access.sequence}\n0\n", "trouble\n")
+    folder = access.guest.file(f"{DOWNLOAD}/web/{access.sequence}")
     assert (folder / "stdout").read_text().endswith("\n0\n")
     assert (folder / "stderr").read_text() == "trouble\n"
 

@@ -84,7 +84,7 @@ def test_protected_settings_are_left_nowhere(sets: dict[str, TestedSet], lab: La
     found = secret.run(
         0, f"{regular} grep -l 'the tool ra[n]' {{}} +; {regular} grep -l '{PATTERN}' {{}} + && echo BAD; true"
     )
-    assert "/download/1/tool.sh" in found, "the search works"
+    assert "/download/setup/1/tool.sh" in found, "the search works"
     assert "BAD" not in found
 
     files = secret.daemon.files()

@@ -24,7 +24,7 @@ def test_a_request_is_lines_and_then_the_bytes_to_run() -> None:
         "cse", 7, ("https://h.example/a/b%20c.sh?k=v",), command="echo one\necho two", timeout_s=1.2
     )
     assert wish(request) == [
-        *(b"cse", b"7", b"2", b"3", b"yes", b"/bin/sh", b"", b"1"),
+        *(b"cse", b"7", b"", b"2", b"3", b"yes", b"", b"no", b"/bin/sh", b"", b"1"),
         *(b"https://h.example/a/b%20c.sh?k=v", b"b c.sh", b"https", b"h.example", b"443", b"h.example"),
         b"/a/b%20c.sh?k=v",
         *(b"echo one", b"echo two"),
@@ -45,12 +45,12 @@ def test_a_script_is_run_as_its_first_line_says(
     script: bytes, interpreter: bytes, argument: bytes, body: bytes
 ) -> None:
     lines = wish(ScriptRequest("cse", 0, script=script))
-    assert (lines[5], lines[6], b"\n".join(lines[8:])) == (interpreter, argument, body)
+    assert (lines[8], lines[9], b"\n".join(lines[11:])) == (interpreter, argument, body)
 
 
 def test_without_conversion_a_script_keeps_its_bytes() -> None:
     lines = wish(ScriptRequest("cse", 0, script=b"a\r\n", skip_dos2unix=True))
-    assert (lines[4], b"\n".join(lines[8:])) == (b"no", b"a\r\n")
+    assert (lines[5], b"\n".join(lines[11:])) == (b"no", b"a\r\n")
 
 
 @pytest.mark.parametrize(("name", "sequence"), [("../x", 0), ("", 0), ("a b", 0), ("a\nb", 0), ("a", -1), (".", 0)])
