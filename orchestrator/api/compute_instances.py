@@ -16,11 +16,12 @@ from orchestrator.api.long_running import accepted
 from orchestrator.api.reimage_body import exact_image, read_reimage
 from orchestrator.api.requests import BodyDep, OptionalBodyDep, query_flag, query_value, query_whole
 from orchestrator.api.set_writes import check_preconditions
-from orchestrator.api.sights import looks
+from orchestrator.api.sights import look_at
 from orchestrator.api.targets import find_instance
 from orchestrator.errors import BadInput, NotFound, NotPossible
 from orchestrator.model.arm.instance_put import parse_instance_put
-from orchestrator.model.arm.instance_views import instance_etag, instance_resource, instance_view
+from orchestrator.model.arm.instance_resources import instance_etag, instance_resource
+from orchestrator.model.arm.instance_views import instance_view
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.instance import Instance
@@ -33,9 +34,7 @@ _CONSOLE_MAX_BYTES = 1 << 20
 
 
 def show(api: Api, record: ScaleSet, row: Instance, *, is_expanded: bool = False) -> Json:
-    [(profile, _, look)] = looks(api, record, [row])
-    owner = row.owner(api.store.installation)
-    return instance_resource(record, profile, row, owner, look if is_expanded else None)
+    return instance_resource(look_at(api, record, row), is_expanded=is_expanded)
 
 
 @router.get(f"{SET}/virtualmachines")
@@ -58,8 +57,7 @@ async def get_instance(request: Request, address: SetAddressDep, instance_id: st
 async def get_view(address: SetAddressDep, instance_id: str, api: ApiDep) -> Json:
     record = address.find(api)
     row = find_instance(api.store, record, instance_id)
-    [(profile, _, look)] = looks(api, record, [row])
-    return instance_view(profile, row, look)
+    return instance_view(look_at(api, record, row))
 
 
 @router.put(VM)
@@ -170,8 +168,7 @@ async def get_connection(address: SetAddressDep, instance_id: str, api: ApiDep) 
     """Ours: how to log in by SSH, with the host key to expect."""
     record = address.find(api)
     row = find_instance(api.store, record, instance_id)
-    [(profile, _, _look)] = looks(api, record, [row])
-    user = profile["properties"]["virtualMachineProfile"]["osProfile"].get("adminUsername")
+    user = look_at(api, record, row).profile["osProfile"].get("adminUsername")
     return {
         "address": row.address,
         "port": 22,

@@ -13,7 +13,7 @@ from orchestrator.api.long_running import base_url
 from orchestrator.api.requests import query_value, query_whole
 from orchestrator.api.sights import looks
 from orchestrator.errors import BadInput
-from orchestrator.model.arm.instance_views import instance_resource
+from orchestrator.model.arm.instance_resources import instance_resource
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.scale_set import ScaleSet
 
@@ -40,8 +40,8 @@ def list_page(request: Request, api: Api, record: ScaleSet) -> Json:
     rows = [row for row in api.store.instances(record.uid) if row.instance_id > after]
     page, rest = rows[:PAGE], rows[PAGE:]
     items: list[Json] = []
-    for profile, row, look in looks(api, record, page):
-        item = instance_resource(record, profile, row, row.owner(api.store.installation), look)
+    for subject in looks(api, record, page):
+        item = instance_resource(subject, is_expanded=True)
         if is_wanted(item):
             items.append(_shaped(item, selected, is_expanded=is_expanded))
     answer: Json = {"value": items}

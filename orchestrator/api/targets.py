@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import BadInput, ErrorDetail, NotFound
-from orchestrator.model.arm.names import parse_instance_id
+from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.problems import UNKNOWN_MEMBER
 from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import ScaleSet
@@ -31,21 +31,27 @@ class Targets:
         return tuple(row for row in self.rows if not row.protection.from_scale_set_actions)
 
 
-def read_targets(
-    body: Mapping[str, Any] | None, rows: Sequence[Instance], *, is_required: bool = False, keep_gone: bool = False
+def find_targets(
+    record: ScaleSet,
+    body: Mapping[str, Any] | None,
+    rows: Sequence[Instance],
+    *,
+    is_required: bool = False,
+    keep_gone: bool = False,
 ) -> Targets:
     """Raises ``BadInput`` (target ``instanceIds``) that names every id which is not there.
 
     ``keep_gone`` counts instances on their way out as there: deleting twice is no mistake."""
     there = {row.instance_id: row for row in rows if keep_gone or not row.is_gone}
-    ids = _read_ids(body or {})
+    names = InstanceNames.of(record)
+    ids = _read_ids(body or {}, names)
     if ids is None:
         if is_required:
             raise BadInput(f"{_MEMBER} is required: name instances, or '*' for all.", target=_MEMBER)
         return Targets(tuple(there.values()), is_all=True)
     if "*" in ids:
         return Targets(tuple(there.values()), is_all=True)
-    numbers = {text: parse_instance_id(text) for text in ids}
+    numbers = {text: names.number(text) for text in ids}
     missing = [text for text, number in numbers.items() if number is None or number not in there]
     if missing:
         details = [ErrorDetail(BadInput.code, f"There is no instance {text}.", _MEMBER) for text in missing]
@@ -54,12 +60,11 @@ def read_targets(
     return Targets(tuple(there[number] for number in sorted(wanted)), is_all=False)
 
 
-def _read_ids(body: Mapping[str, Any]) -> list[str] | None:
+def _read_ids(body: Mapping[str, Any], names: InstanceNames) -> list[str] | None:
     unknown = [key for key in body if key.lower() != _MEMBER.lower()]
     if unknown:
-        names = ", ".join(unknown)
         details = [ErrorDetail(UNKNOWN_MEMBER, f"Not supported by this version: {key}.", key) for key in unknown]
-        words = f"Not supported by this version: {names}."
+        words = f"Not supported by this version: {', '.join(unknown)}."
         raise BadInput(words, code=UNKNOWN_MEMBER, target=unknown[0], details=details)
     given = [value for value in body.values() if value is not None]
     if not given:
@@ -68,23 +73,23 @@ def _read_ids(body: Mapping[str, Any]) -> list[str] | None:
         raise BadInput(f"{_MEMBER} must be one array of strings.", target=_MEMBER)
     if not given[0]:
         raise BadInput(f"{_MEMBER} is empty: name instances, or leave it out to mean all.", target=_MEMBER)
-    return [_id_text(value) for value in given[0]]
+    return [_id_text(value, names) for value in given[0]]
 
 
-def _id_text(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str) and (value == "*" or parse_instance_id(value) is not None):
-        return value
-    shown = value[:40] if isinstance(value, str) else type(value).__name__
-    raise BadInput(f"{_MEMBER}: '{shown}' is neither a non-negative whole number nor '*'.", target=_MEMBER)
+def _id_text(value: Any, names: InstanceNames) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and (text == "*" or names.number(text) is not None):
+        return text
+    shown = text[:80] if isinstance(text, str) else type(text).__name__
+    form = f"an id such as {names.id(0)}" if names.is_flexible else "a non-negative whole number"
+    raise BadInput(f"{_MEMBER}: '{shown}' is neither {form} nor '*'.", target=_MEMBER)
 
 
 def find_instance(store: Store, record: ScaleSet, instance_id: str) -> Instance:
     """Raises ``NotFound`` for an id that is not there, or cannot be one."""
-    number = parse_instance_id(instance_id)
+    number = InstanceNames.of(record).number(instance_id)
     row = store.instance(record.uid, number) if number is not None else None
     if row is None:
-        words = f"The instance {instance_id[:40]} of the scale set {record.name} was not found."
-        raise NotFound(words, code="NotFound", target=instance_id[:40])
+        words = f"The instance {instance_id[:80]} of the scale set {record.name} was not found."
+        raise NotFound(words, code="NotFound", target=instance_id[:80])
     return row

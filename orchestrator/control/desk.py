@@ -11,6 +11,7 @@ from orchestrator.control.host_monitor import HostMonitor
 from orchestrator.control.set_loop import SetLoop
 from orchestrator.errors import Conflict, NotFound, VmssError
 from orchestrator.hosts.doctor import examine
+from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.host import HostConfig, HostLimits
 from orchestrator.model.instance import Cause
 from orchestrator.model.reports import CensusEntry, Check, HostCondition, HostReport
@@ -56,7 +57,7 @@ class Desk:
     async def census(self) -> Sequence[CensusEntry]:
         monitors = list(self._fleet)
         await asyncio.gather(*(monitor.look() for monitor in monitors))
-        names = {record.uid: record.name for record in self._store.scale_sets()}
+        names = {record.uid: InstanceNames.of(record) for record in self._store.scale_sets()}
         return [self._entry(found, names) for monitor in monitors for found in self._found(monitor)]
 
     def _found(self, monitor: HostMonitor) -> list[Found]:
@@ -66,9 +67,12 @@ class Desk:
         return find_all(view, Census.of(self._store.instances(), self._store.installation, monitor.name))
 
     @staticmethod
-    def _entry(found: Found, names: Mapping[str, str]) -> CensusEntry:
+    def _entry(found: Found, names: Mapping[str, InstanceNames]) -> CensusEntry:
         owner = found.owner
-        instance = f"{names.get(owner.set_uid, owner.set_uid)}_{owner.instance_id}" if owner else None
+        instance = None
+        if owner is not None:
+            of_set = names.get(owner.set_uid)
+            instance = of_set.name(owner.instance_id) if of_set else f"{owner.set_uid}_{owner.instance_id}"
         size = found.size_bytes if found.kind != "domain" else None
         return CensusEntry(found.host, found.kind, found.name, found.standing, instance, size)
 

@@ -9,7 +9,7 @@ from orchestrator.control.specs import AddressSpaces, domain_name
 from orchestrator.guest.seed import SeedIdentity, build_seed, make_host_key
 from orchestrator.images.catalogue import Catalogue
 from orchestrator.images.versions import ImageVersion
-from orchestrator.model.arm.names import computer_name
+from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.arm.storage import ImageReference
 from orchestrator.model.guest import GuestSpec
@@ -71,7 +71,9 @@ class CatalogueSpecMaker:
         return SeedIdentity(
             instance_uid=f"{record.uid}-{row.instance_id}",
             generation=row.generation,
-            host_name=computer_name(os_profile.computer_name_prefix or record.name, row.instance_id),
+            host_name=InstanceNames.of(record).computer_name(
+                os_profile.computer_name_prefix or record.name, row.instance_id
+            ),
             admin_username=os_profile.admin_username,
             admin_keys=os_profile.public_keys,
             agent_public_key=self._agent_public_key,

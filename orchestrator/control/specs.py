@@ -7,6 +7,7 @@ from typing import Protocol
 
 from orchestrator.errors import NotFound
 from orchestrator.model.addresses import AddressSpace, mac_of
+from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.guest import Boot, GuestSpec, ImageFiles
 from orchestrator.model.instance import Instance
@@ -78,4 +79,4 @@ class SimulatedSpecMaker:
 
 def domain_name(record: ScaleSet, row: Instance) -> str:
     """The domain's name on its host: the instance's, and enough of the set's uid to be the only one."""
-    return f"{record.name}_{row.instance_id}.{record.uid[:6]}"
+    return f"{InstanceNames.of(record).name(row.instance_id)}.{record.uid[:6]}"

@@ -83,6 +83,7 @@ class Wishes:
             has_agent=resource.profile.os_profile.linux_configuration.provision_vm_agent,
             health_interval_s=source[0].interval_s if source else None,
             extensions={version: self._extensions(record.uid, version) for version in _versions(record, rows)},
+            is_flexible=record.is_flexible,
             is_deleting=record.is_deleting,
         )
 

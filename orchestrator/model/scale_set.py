@@ -47,6 +47,11 @@ class ScaleSet:
         return 0 if self.is_deleting else int(self.model["sku"]["capacity"])
 
     @property
+    def is_flexible(self) -> bool:
+        """Whether its instances are VMs by themselves, too (``orchestrationMode``; it never changes)."""
+        return bool(self.model["properties"].get("orchestrationMode") == "Flexible")
+
+    @property
     def etag(self) -> str:
         return f'"{self.uid}-{self.version}"'
 
@@ -77,7 +82,8 @@ class OperationKind(StrEnum):
     HIBERNATE = "hibernate"
     REDEPLOY = "redeploy"
     REAPPLY = "reapply"
-    ROLLING_UPGRADE = "rolling_upgrade"
+    ROLLING_UPGRADE = "rolling_upgrade"  # of the same id as the upgrade
+    CANCEL_UPGRADE = "cancel_upgrade"
     EXTENSION = "extension"
     RUN_COMMAND = "run_command"
 

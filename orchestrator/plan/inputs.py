@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.health import Health
 from orchestrator.model.instance import Instance
 from orchestrator.model.rolling_upgrade import RollingUpgrade
@@ -53,6 +54,15 @@ class RollingPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageUpgradeWish:
+    """``automaticOSUpgradePolicy`` (reference 4.6). ``rolls_back`` is of upgrades that began by themselves."""
+
+    is_automatic: bool = False
+    rolls_back: bool = True
+    uses_rolling_policy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RepairWish:
     """``automaticRepairsPolicy``, when enabled. Grace counts from an instance's last change of state."""
 
@@ -74,9 +84,9 @@ class ExtensionWish:
 class SetWish:
     """What is wanted of one scale set, in the words of the plan. ``extensions`` is by model version: an
     instance keeps those of the model it was made from until it is upgraded. ``differences`` is by model version,
-    too: how an instance on that version comes to the newest. ``proximity_zone`` is where the proximity placement
-    group has its instances already. ``host_group`` names the dedicated hosts; without one only undedicated
-    hosts are taken."""
+    too: how an instance on that version comes to the newest; and so are ``sizes``, vCPUs and MiB. ``proximity_zone`` is where the proximity placement
+    group has its instances already; with none the first instance chooses. ``host_group`` names the dedicated
+    hosts; without one only undedicated hosts are taken."""
 
     uid: str
     name: str
@@ -96,7 +106,9 @@ class SetWish:
     has_agent: bool = True
     upgrade_mode: UpgradeMode = "Manual"
     rolling: RollingPolicy = RollingPolicy()
+    image_upgrades: ImageUpgradeWish = ImageUpgradeWish()
     differences: Mapping[int, Difference] = field(default_factory=dict)
+    sizes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     proven_model_version: int = 0
     is_flexible: bool = False
     is_overprovisioned: bool = False
@@ -107,10 +119,16 @@ class SetWish:
     rebalanced_at: float | None = None
     changed_at: float = 0.0
     host_group: str | None = None
+    has_proximity_group: bool = False
     proximity_zone: str | None = None
     health_interval_s: float | None = None
     extensions: Mapping[int, tuple[ExtensionWish, ...]] = field(default_factory=dict)
+    extensions_budget_s: float = 5400.0
     is_deleting: bool = False
+
+    def name_of(self, instance_id: int) -> str:
+        """What people call the instance: for reasons and notes."""
+        return InstanceNames(self.name, self.uid, self.is_flexible).name(instance_id)
 
     def extensions_of(self, row: Instance) -> tuple[ExtensionWish, ...]:
         """The extensions of the model that this instance is on."""
@@ -212,3 +230,14 @@ class World:
     def counted(self) -> list[Instance]:
         """Rows that count towards capacity."""
         return [row for row in self.rows if row.counts]
+
+    def in_batch(self) -> frozenset[int]:
+        """Instances that a running upgrade has in hand: nobody else replaces, moves or scales them in."""
+        if self.upgrade is None or not self.upgrade.is_running:
+            return frozenset()
+        return frozenset(self.upgrade.batch) | frozenset(self.upgrade.surged)
+
+    def surged(self) -> frozenset[int]:
+        """Instances made beyond the capacity by the batch of a running upgrade."""
+        running = self.upgrade is not None and self.upgrade.is_running
+        return frozenset(self.upgrade.surged) if self.upgrade and running else frozenset()

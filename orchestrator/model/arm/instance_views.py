@@ -1,169 +1,181 @@
-"""How one instance is shown: its resource and its instance view (reference 2)."""
+"""What state one instance is in: its instance view (reference 2)."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.model.arm.extensions import APPLICATION_HEALTH
-from orchestrator.model.arm.names import INSTANCE_TYPE, ScaleSetId, computer_name, instance_name
+from orchestrator.model.arm.extension_views import extension_view, handlers
+from orchestrator.model.arm.names import InstanceNames, ScaleSetId
 from orchestrator.model.arm.statuses import (
     Json,
     PowerState,
-    extension_status,
+    Status,
+    agent_status,
+    disk_status,
     health_status,
+    hibernation_status,
     power_status,
-    provisioning_state,
     provisioning_status,
+    service_status,
+    stable_uuid,
     status,
-    time_text,
 )
 from orchestrator.model.guest import Owner
 from orchestrator.model.health import Health
-from orchestrator.model.instance import Instance
+from orchestrator.model.instance import Instance, Stage
 from orchestrator.model.scale_set import ScaleSet
 
 
 @dataclass(frozen=True, slots=True)
+class ImageLook:
+    """What the catalogue says of the image that an instance's disk stands on."""
+
+    os_name: str
+    os_version: str
+    hyper_v_generation: str
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
-    """What is seen of one instance now. ``health`` is ``None`` when the set has no health source."""
+    """What is seen of one instance now. ``health`` is ``None`` when the set has no health source;
+    ``custom_metrics`` is the JSON text that a rich health answer carried. ``image`` is ``None`` when the catalogue
+    does not have it. ``agent_version`` is the daemon's: it is the agent, over SSH."""
 
     power: PowerState
     health: Health | None = None
     health_since: float = 0.0
+    health_detail: str = ""
+    custom_metrics: str | None = None
+    is_hibernated: bool = False
+    is_host_draining: bool = False
+    image: ImageLook | None = None
+    agent_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One instance as it is to be shown: its set, the model that it is on, its row, and what is seen of it."""
+
+    record: ScaleSet
+    model: Mapping[str, Any]
+    row: Instance
+    owner: Owner
+    look: Look
+
+    @property
+    def names(self) -> InstanceNames:
+        return InstanceNames.of(self.record)
+
+    @property
+    def resource_id(self) -> str:
+        return set_id_of(self.record).instance(self.names.id(self.row.instance_id))
+
+    @property
+    def profile(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.model["properties"]["virtualMachineProfile"]
+        return found
+
+    @property
+    def computer_name(self) -> str:
+        prefix = self.profile["osProfile"]["computerNamePrefix"]
+        return self.names.computer_name(prefix, self.row.instance_id)
+
+    @property
+    def has_agent(self) -> bool:
+        return bool(self.profile["osProfile"].get("linuxConfiguration", {}).get("provisionVMAgent", True))
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether its operating system has come up and has not been seen to stop since."""
+        is_up = self.row.stage in {Stage.CONFIGURING, Stage.READY} or (
+            self.row.stage is Stage.FAILED and bool(self.row.extensions)
+        )
+        return is_up and self.look.power is PowerState.RUNNING
 
 
 def set_id_of(record: ScaleSet) -> ScaleSetId:
     return ScaleSetId(record.subscription_id, record.resource_group, record.name)
 
 
-def instance_etag(row: Instance) -> str:
-    """Changes with what a client may set: the protection, and the disk and model below it."""
-    flags = f"{row.protection.from_scale_in:d}{row.protection.from_scale_set_actions:d}"
-    return f'"{row.set_uid}-{row.instance_id}-{row.generation}-{row.model_version}-{flags}"'
+def placement_group_id(row: Instance) -> str:
+    """The same for all instances of one placement group of one set."""
+    return stable_uuid(f"{row.set_uid}/placementGroups/{row.placement_group}")
 
 
-def instance_resource(
-    record: ScaleSet, profile: Mapping[str, Any], row: Instance, owner: Owner, look: Look | None = None
-) -> Json:
-    """One VM. ``profile`` is the canonical model that the instance is on; with ``look`` its view is expanded."""
-    set_id = set_id_of(record)
-    resource: Json = {
-        "name": instance_name(record.name, row.instance_id),
-        "id": set_id.instance(row.instance_id),
-        "type": INSTANCE_TYPE,
-        "instanceId": str(row.instance_id),
-        "location": record.location,
-        "tags": dict(record.model.get("tags", {})),
-        "sku": {"name": profile["sku"]["name"], "tier": profile["sku"]["tier"]},
-        "etag": instance_etag(row),
-        "properties": _properties(record, profile, row, owner),
-    }
-    if record.model.get("zones") and row.zone is not None:
-        resource["zones"] = [row.zone]
-    if extensions := _extension_resources(record, profile, row):
-        resource["resources"] = extensions
-    if look is not None:
-        resource["properties"]["instanceView"] = instance_view(profile, row, look)
-    return resource
-
-
-def _properties(record: ScaleSet, profile: Mapping[str, Any], row: Instance, owner: Owner) -> Json:
-    vm_profile = profile["properties"]["virtualMachineProfile"]
-    storage = copy.deepcopy(dict(vm_profile["storageProfile"]))
-    if row.image_version:
-        storage["imageReference"]["exactVersion"] = row.image_version
-    os_profile = copy.deepcopy(dict(vm_profile["osProfile"]))
-    prefix = os_profile.pop("computerNamePrefix")
-    return {
-        "latestModelApplied": row.model_version == record.model_version,
-        "modelDefinitionApplied": "VirtualMachineScaleSet",
-        "vmId": owner.vm_uuid,
-        "provisioningState": provisioning_state(row),
-        "timeCreated": time_text(row.created_at),
-        "hardwareProfile": {"vmSize": profile["sku"]["name"]},
-        "storageProfile": storage,
-        "osProfile": {"computerName": computer_name(prefix, row.instance_id), **os_profile},
-        "protectionPolicy": _protection(row),
-    }
-
-
-def _protection(row: Instance) -> Json:
-    """Only what is on: clients put it back and switch one flag on, which an explicit false would contradict."""
-    flags = {
-        "protectFromScaleIn": row.protection.from_scale_in,
-        "protectFromScaleSetActions": row.protection.from_scale_set_actions,
-    }
-    return {name: True for name, is_on in flags.items() if is_on}
-
-
-def _extensions(profile: Mapping[str, Any]) -> list[Json]:
-    return list(profile["properties"]["virtualMachineProfile"]["extensionProfile"]["extensions"])
-
-
-def _extension_resources(record: ScaleSet, profile: Mapping[str, Any], row: Instance) -> list[Json]:
-    parent = set_id_of(record).instance(row.instance_id)
-    return [
-        {
-            "name": each["name"],
-            "id": f"{parent}/extensions/{each['name']}",
-            "type": "Microsoft.Compute/virtualMachines/extensions",
-            "location": record.location,
-            "properties": {**each["properties"], "provisioningState": _extension_state(each, row)},
-        }
-        for each in _extensions(profile)
-    ]
-
-
-def _extension_state(extension: Mapping[str, Any], row: Instance) -> str:
-    state = row.extensions.get(extension["name"])
-    if state is not None:
-        return {"transitioning": "Updating", "succeeded": "Succeeded", "failed": "Failed"}[state.code]
-    is_health = extension["properties"]["type"] == APPLICATION_HEALTH[1]
-    return "Succeeded" if is_health and row.booted_at is not None else "Creating"
-
-
-def instance_view(profile: Mapping[str, Any], row: Instance, look: Look) -> Json:
-    """The state of one instance. ``assignedHost`` and ``privateIPAddress`` are host name and address: ours."""
-    prefix = profile["properties"]["virtualMachineProfile"]["osProfile"]["computerNamePrefix"]
+def instance_view(it: Subject) -> Json:
+    """The state of one instance. In ``assignedHost`` is the name of its hypervisor; ``privateIPAddress`` and
+    ``zone`` are ours."""
     view: Json = {
-        "computerName": computer_name(prefix, row.instance_id),
-        "privateIPAddress": row.address,
-        "statuses": [provisioning_status(row), power_status(look.power)],
-        "extensions": [_extension_view(each, row, look) for each in _extensions(profile)],
+        "computerName": it.computer_name,
+        "privateIPAddress": it.row.address,
+        **_place(it),
+        **_image(it),
+        "disks": [{"name": it.owner.disk_volume, "statuses": [disk_status(it.row)]}],
+        "extensions": [extension_view(each, it.row, it.look) for each in extensions_of(it.model)],
+        "bootDiagnostics": {"serialConsoleLogBlobUri": f"{it.resource_id}/console"},
+        "statuses": list(_statuses(it)),
     }
-    if row.host is not None:
-        view |= {"assignedHost": row.host, "platformFaultDomain": row.fault_domain}
-    if row.zone is not None:
-        view["zone"] = row.zone
-    if look.health is not None:
-        view["vmHealth"] = {"status": health_status(look.health, look.health_since)}
+    if it.has_agent:
+        view["vmAgent"] = _agent(it)
+    if it.look.health is not None:
+        view["vmHealth"] = {"status": health_status(it.look.health, it.look.health_since, it.look.health_detail)}
     return view
 
 
-def _extension_view(extension: Mapping[str, Any], row: Instance, look: Look) -> Json:
-    properties = extension["properties"]
-    view: Json = {
-        "name": extension["name"],
-        "type": f"{properties['publisher']}.{properties['type']}",
-        "typeHandlerVersion": properties["typeHandlerVersion"],
-    }
-    if properties["type"] == APPLICATION_HEALTH[1]:
-        return view | _health_view(row, look)
-    state = row.extensions.get(extension["name"])
-    waiting = status("ProvisioningState/transitioning", "Has not run yet", row.changed_at)
-    return view | {"statuses": [extension_status(state) if state else waiting]}
+def extensions_of(model: Mapping[str, Any]) -> list[Json]:
+    return list(model["properties"]["virtualMachineProfile"]["extensionProfile"]["extensions"])
 
 
-def _health_view(row: Instance, look: Look) -> Json:
-    if look.health is None or row.booted_at is None:
-        return {"statuses": [status("ProvisioningState/transitioning", "Has not asked yet", row.changed_at)]}
-    state = look.health.value
-    level = "Error" if look.health is Health.UNHEALTHY else "Info"
-    code = f"ComponentStatus/ApplicationHealthState/{'failed' if level == 'Error' else 'succeeded'}"
+def _statuses(it: Subject) -> Iterator[Status]:
+    """Provisioning and power, then what more there is to say."""
+    yield provisioning_status(it.row)
+    yield power_status(it.look.power)
+    if it.look.is_hibernated:
+        yield hibernation_status(it.row)
+    if (special := service_status(it.row)) is not None:
+        yield special
+
+
+def _place(it: Subject) -> Json:
+    row, place = it.row, dict[str, Any]()
+    if row.host is not None:
+        place |= {"assignedHost": row.host, "platformFaultDomain": row.fault_domain}
+        if not it.record.is_flexible and row.update_domain is not None:
+            place["platformUpdateDomain"] = row.update_domain
+        if it.look.power is not PowerState.DEALLOCATED:
+            place["placementGroupId"] = placement_group_id(row)
+    if row.zone is not None:
+        place["zone"] = row.zone
+    if it.look.is_host_draining:
+        place["maintenanceRedeployStatus"] = {
+            "isCustomerInitiatedMaintenanceAllowed": True,
+            "lastOperationResultCode": "None",
+        }
+    return place
+
+
+def _image(it: Subject) -> Json:
+    image = it.look.image
+    if image is None:
+        return {}
     return {
-        "statuses": [status("ProvisioningState/succeeded", "Provisioning succeeded", row.booted_at)],
-        "substatuses": [status(code, state, look.health_since or None, level=level, message=state)],
+        "osName": image.os_name,
+        "osVersion": image.os_version,
+        "hyperVGeneration": image.hyper_v_generation,
+    }
+
+
+def _agent(it: Subject) -> Json:
+    """There is no agent of ours in the guest: the daemon reaches it over SSH, which is ready or is not."""
+    is_ready = it.is_answering
+    ready = status("ProvisioningState/succeeded", "Ready")
+    return {
+        "vmAgentVersion": it.look.agent_version,
+        "statuses": [agent_status(is_ready=is_ready)],
+        "extensionHandlers": [
+            {**each, "status": ready if is_ready else agent_status(is_ready=False)}
+            for each in handlers(extensions_of(it.model))
+        ],
     }

@@ -6,15 +6,19 @@ import re
 from dataclasses import dataclass
 
 from orchestrator.errors import BadInput
+from orchestrator.model.arm.shuffle import shuffled, unshuffled
+from orchestrator.model.scale_set import ScaleSet
 
 _SET_NAME = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_])?$", re.ASCII)
 _GROUP_NAME = re.compile(r"^[A-Za-z0-9_()-](?:[A-Za-z0-9._()-]{0,88}[A-Za-z0-9_()-])?$", re.ASCII)
 _EXTENSION_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", re.ASCII)
 _INSTANCE_ID = re.compile(r"^(?:0|[1-9]\d{0,9})$", re.ASCII)
+_FLEXIBLE_NAME = re.compile(r"^(?P<set>.+)_(?P<digits>[0-9a-f]{8})$", re.ASCII | re.IGNORECASE)
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _SUFFIX_LENGTH = 6
 SCALE_SET_TYPE = "Microsoft.Compute/virtualMachineScaleSets"
 INSTANCE_TYPE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines"
+VM_TYPE = "Microsoft.Compute/virtualMachines"
 EXTENSION_TYPE = "Microsoft.Compute/virtualMachineScaleSets/extensions"
 
 
@@ -37,8 +41,14 @@ class ScaleSetId:
         """For comparing."""
         return self.subscription_id.lower(), self.resource_group.lower(), self.name.lower()
 
-    def instance(self, instance_id: int) -> str:
+    def instance(self, instance_id: str) -> str:
+        """``instance_id`` as the API writes it (``InstanceNames.id``)."""
         return f"{self}/virtualMachines/{instance_id}"
+
+    def machine(self, name: str) -> str:
+        """A VM by itself, as Flexible orchestration shows its instances."""
+        group = f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+        return f"{group}/providers/{VM_TYPE}/{name}"
 
     def extension(self, name: str) -> str:
         return f"{self}/extensions/{name}"
@@ -75,8 +85,49 @@ def parse_instance_id(text: str) -> int | None:
     return int(text) if _INSTANCE_ID.match(text) else None
 
 
-def instance_name(set_name: str, instance_id: int) -> str:
-    return f"{set_name}_{instance_id}"
+@dataclass(frozen=True, slots=True)
+class InstanceNames:
+    """What the instances of one set are called (reference 4.1). All of it is a function of set and number.
+
+    Uniform: the id is the number, the name ``{set}_{number}``. Flexible: the id is the name, ``{set}_{8 hex}``;
+    the digits are the number, shuffled one to one, so that no two instances of a set ever share a name."""
+
+    set_name: str
+    set_uid: str
+    is_flexible: bool
+
+    @classmethod
+    def of(cls, record: ScaleSet) -> InstanceNames:
+        return cls(record.name, record.uid, record.is_flexible)
+
+    def name(self, number: int) -> str:
+        return f"{self.set_name}_{self._digits(number) if self.is_flexible else number}"
+
+    def id(self, number: int) -> str:
+        """``instanceId`` as the API writes it, in bodies and in paths."""
+        return self.name(number) if self.is_flexible else str(number)
+
+    def computer_name(self, prefix: str, number: int) -> str:
+        """The guest's host name: the prefix, and what tells the instance from its set's others."""
+        return prefix + self._digits(number) if self.is_flexible else computer_name(prefix, number)
+
+    def number(self, text: str) -> int | None:
+        """The number that an id stands for, whatever its case; ``None`` for what cannot be an id of this set."""
+        if not self.is_flexible:
+            return parse_instance_id(text)
+        found = _FLEXIBLE_NAME.match(text)
+        if not found or found["set"].lower() != self.set_name.lower():
+            return None
+        return unshuffled(self.set_uid, int(found["digits"], 16))
+
+    def _digits(self, number: int) -> str:
+        return f"{shuffled(self.set_uid, number):08x}"
+
+
+def set_of_machine(name: str) -> str | None:
+    """The set that a Flexible instance's name begins with; ``None`` for what is no such name."""
+    found = _FLEXIBLE_NAME.match(name)
+    return found["set"] if found else None
 
 
 def computer_name(prefix: str, instance_id: int) -> str:

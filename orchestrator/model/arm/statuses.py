@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -36,6 +37,11 @@ _HEALTH_WORDS = {
 }
 
 
+def stable_uuid(name: str) -> str:
+    """The UUID of something of ours: the same each time."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"vmss:{name}"))
+
+
 def time_text(at: float) -> str:
     """Epoch seconds as ISO 8601 with microseconds, in UTC."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -64,9 +70,11 @@ def provisioning_state(row: Instance) -> str:
 
 
 def _has_been_ready(row: Instance) -> bool:
-    """As far as the row remembers: another disk, a restart, or extensions that ran before it boots."""
+    """As far as the row remembers: another disk, a restart, extensions that ran before it boots, or a guest that
+    ran before it is made."""
     is_booting_again = row.stage in {Stage.CREATING, Stage.BOOTING} and bool(row.extensions)
-    return row.generation > 1 or row.restarts_wanted > 0 or is_booting_again
+    is_made_again = row.stage is Stage.CREATING and row.booted_at is not None
+    return row.generation > 1 or row.restarts_wanted > 0 or is_booting_again or is_made_again
 
 
 def provisioning_status(row: Instance) -> Status:
@@ -94,9 +102,39 @@ def power_status(power: PowerState) -> Status:
     return status(f"PowerState/{power}", f"VM {power}")
 
 
-def health_status(health: Health, since: float) -> Status:
+def hibernation_status(row: Instance) -> Status:
+    """Beside ``PowerState/deallocated``: its memory is kept."""
+    return status("HibernationState/Hibernated", "VM hibernated", row.changed_at)
+
+
+def service_status(row: Instance) -> Status | None:
+    """Ours: an instance that is there and is not in service, since it is not one of those that are wanted."""
+    if row.is_quarantined:
+        words = "Taken out of service after repeated failures; its disk and its serial log are kept for a look"
+        return status("VmssState/quarantined", "In quarantine", row.quarantined_at, level="Warning", message=words)
+    if row.is_on_trial:
+        words = "One of more than are wanted: it is kept if it is among the first to come up"
+        return status("VmssState/onTrial", "On trial", row.created_at, message=words)
+    return None
+
+
+def agent_status(*, is_ready: bool) -> Status:
+    """How the daemon reaches into the guest, in the words of Azure's agent."""
+    if is_ready:
+        return status("ProvisioningState/succeeded", "Ready", message="The guest answers over SSH")
+    message = "The guest does not answer over SSH"
+    return status("ProvisioningState/Unavailable", "Not Ready", level="Warning", message=message)
+
+
+def disk_status(row: Instance) -> Status:
+    if row.booted_at is None:
+        return status("ProvisioningState/creating", "Creating", row.changed_at)
+    return status("ProvisioningState/succeeded", "Provisioning succeeded", row.booted_at)
+
+
+def health_status(health: Health, since: float, detail: str = "") -> Status:
     level, words = _HEALTH_WORDS[health]
-    return status(f"HealthState/{health.value.lower()}", words, since or None, level=level)
+    return status(f"HealthState/{health.value.lower()}", words, since or None, level=level, message=detail)
 
 
 def extension_status(state: ExtensionState) -> Status:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from orchestrator.model.arm.instance_views import Look, instance_view, set_id_of
+from orchestrator.model.arm.instance_views import Subject, instance_view, set_id_of
 from orchestrator.model.arm.names import EXTENSION_TYPE, SCALE_SET_TYPE
 from orchestrator.model.arm.scale_set import CAPACITY_MAX
-from orchestrator.model.arm.statuses import Json, status, summary, time_text
-from orchestrator.model.instance import Instance
+from orchestrator.model.arm.service_views import services
+from orchestrator.model.arm.statuses import Json, service_status, stable_uuid, status, summary, time_text
 from orchestrator.model.scale_set import Operation, OperationKind, OperationStatus, ScaleSet
 from orchestrator.model.sizes import Size
 
@@ -61,7 +60,7 @@ def public_view(record: ScaleSet, provisioning_state: str) -> Json:
 
 
 def unique_id(record: ScaleSet) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"vmss:{record.uid}"))
+    return stable_uuid(record.uid)
 
 
 def extension_resource(record: ScaleSet, extension: Mapping[str, Any], provisioning_state: str) -> Json:
@@ -75,28 +74,29 @@ def extension_resource(record: ScaleSet, extension: Mapping[str, Any], provision
 
 
 def scale_set_instance_view(
-    record: ScaleSet,
-    rows: Iterable[tuple[Mapping[str, Any], Instance, Look]],
-    provisioning_state: str,
-    changed_at: float,
+    record: ScaleSet, subjects: Iterable[Subject], provisioning_state: str, changed_at: float
 ) -> Json:
-    """Counts over all instances, and the services that run. Each row comes with the model it is on."""
-    views = [instance_view(profile, row, look) for profile, row, look in rows]
-    statuses = [each for view in views for each in view["statuses"]]
-    statuses += [view["vmHealth"]["status"] for view in views if "vmHealth" in view]
+    """Counts over all instances, and the services that run.
+
+    Who compares the counts with the capacity must not be misled: an instance in quarantine or on trial is counted
+    under a code of our own, and not among those in service."""
+    instances = list(subjects)
+    views = [(it.row, instance_view(it)) for it in instances]
+    serving = [view for row, view in views if service_status(row) is None]
+    statuses = [each for view in serving for each in view["statuses"]]
+    statuses += [view["vmHealth"]["status"] for view in serving if "vmHealth" in view]
+    statuses += [each for row, _ in views if (each := service_status(row)) is not None]
     by_extension: dict[str, list[Json]] = {}
-    for each in (extension for view in views for extension in view["extensions"]):
+    for each in (extension for view in serving for extension in view["extensions"]):
         by_extension.setdefault(each["name"], []).extend(each["statuses"])
-    view: Json = {
+    return {
         "virtualMachine": {"statusesSummary": summary(statuses)},
         "extensions": [
             {"name": name, "statusesSummary": summary(found)} for name, found in sorted(by_extension.items())
         ],
         "statuses": [_set_status(record, provisioning_state, changed_at)],
+        "orchestrationServices": services(record, [it.row for it in instances]),
     }
-    if services := _services(record):
-        view["orchestrationServices"] = services
-    return view
 
 
 def _set_status(record: ScaleSet, provisioning_state: str, changed_at: float) -> Json:
@@ -106,14 +106,6 @@ def _set_status(record: ScaleSet, provisioning_state: str, changed_at: float) ->
         failure = record.failure
         return status(f"{code}/{failure.code}", words, failure.at, level="Error", message=failure.message)
     return status(code, words, changed_at)
-
-
-def _services(record: ScaleSet) -> list[Json]:
-    policy = record.model["properties"].get("automaticRepairsPolicy")
-    if not policy or not policy["enabled"]:
-        return []
-    state = "Suspended" if record.is_repair_suspended else "Running"
-    return [{"serviceName": "AutomaticRepairs", "serviceState": state}]
 
 
 def set_skus(sizes: Iterable[Size]) -> list[Json]:

@@ -6,7 +6,8 @@ import pytest
 
 from orchestrator.errors import BadInput, Conflict
 from orchestrator.model.arm.instance_put import parse_instance_put
-from orchestrator.model.arm.instance_views import Look, instance_resource, instance_view
+from orchestrator.model.arm.instance_resources import instance_resource
+from orchestrator.model.arm.instance_views import Look, Subject, instance_view
 from orchestrator.model.arm.names import computer_name, parse_instance_id
 from orchestrator.model.arm.scale_set import parse_scale_set
 from orchestrator.model.arm.statuses import PowerState
@@ -51,11 +52,16 @@ def record(**changes: Any) -> ScaleSet:
 
 def row(**changes: Any) -> Instance:
     made = Instance("0123456789ab", 7, 1, 1, Stage.READY, 100.0, 200.0, "10.90.0.7", "02:00", "private", "public")
-    return made.but(host="h1", zone="2", fault_domain=1, booted_at=150.0, **changes)
+    return made.but(**{"host": "h1", "zone": "2", "fault_domain": 1, "booted_at": 150.0, **changes})
+
+
+def subject(given_row: Instance | None = None, look: Look = RUNNING, of_set: ScaleSet | None = None) -> Subject:
+    of_set, given_row = of_set or record(), given_row or row()
+    return Subject(of_set, of_set.model, given_row, given_row.owner("abcdef01"), look)
 
 
 def codes(given_row: Instance, look: Look = RUNNING) -> list[str]:
-    return [each["code"] for each in instance_view(record().model, given_row, look)["statuses"]]
+    return [each["code"] for each in instance_view(subject(given_row, look))["statuses"]]
 
 
 def test_no_write_only_member_is_shown() -> None:
@@ -77,7 +83,8 @@ def test_a_set_is_shown_with_its_id_its_etag_and_its_state() -> None:
     ("given_row", "expected"),
     [
         (row(), "ProvisioningState/succeeded"),
-        (row(stage=Stage.CREATING), "ProvisioningState/creating"),
+        (row(stage=Stage.CREATING, booted_at=None), "ProvisioningState/creating"),
+        (row(stage=Stage.CREATING), "ProvisioningState/updating"),
         (row(stage=Stage.BOOTING), "ProvisioningState/creating/OSProvisioningInProgress"),
         (row(stage=Stage.CONFIGURING), "ProvisioningState/creating/OSProvisioningComplete"),
         (row(stage=Stage.CREATING, restarts_wanted=1), "ProvisioningState/updating"),
@@ -100,7 +107,7 @@ def test_each_stage_has_its_code(given_row: Instance, expected: str) -> None:
 
 def test_a_failure_says_why() -> None:
     failed = row(stage=Stage.WAITING, failure=Failure("AllocationFailed", "memory ran out on h1", 1.0))
-    status = instance_view(record().model, failed, RUNNING)["statuses"][0]
+    status = instance_view(subject(failed))["statuses"][0]
     assert (status["level"], status["message"]) == ("Error", "memory ran out on h1")
 
 
@@ -110,35 +117,38 @@ def test_power_is_told_in_azures_words(power: PowerState) -> None:
 
 
 def test_health_is_told_only_where_somebody_asks() -> None:
-    assert "vmHealth" not in instance_view(record().model, row(), RUNNING)
-    sick = instance_view(record().model, row(), Look(PowerState.RUNNING, Health.UNHEALTHY, 120.0))
+    assert "vmHealth" not in instance_view(subject())
+    sick = instance_view(subject(look=Look(PowerState.RUNNING, Health.UNHEALTHY, 120.0)))
     assert sick["vmHealth"]["status"]["code"] == "HealthState/unhealthy"
     assert sick["vmHealth"]["status"]["level"] == "Error"
 
 
 def test_a_failed_script_shows_its_exit_code_and_its_output() -> None:
     state = ExtensionState("run", "CustomScript", "2.1", 1, "failed", "[stderr]no such file", 9.0, 127)
-    view = instance_view(record().model, row(extensions={"run": state}), RUNNING)["extensions"][0]
+    view = instance_view(subject(row(extensions={"run": state})))["extensions"][0]
     assert view["statuses"][0]["code"] == "ProvisioningState/failed/127"
     assert "no such file" in view["statuses"][0]["message"]
 
 
 def test_an_extension_that_has_not_run_is_transitioning() -> None:
-    views = instance_view(record().model, row(), RUNNING)["extensions"]
+    views = instance_view(subject())["extensions"]
     assert [view["statuses"][0]["code"] for view in views] == ["ProvisioningState/transitioning"] * 2
 
 
 def test_the_health_extension_shows_what_it_was_told() -> None:
     look = Look(PowerState.RUNNING, Health.HEALTHY, 120.0)
-    view = instance_view(record().model, row(), look)["extensions"][1]
+    view = instance_view(subject(look=look))["extensions"][1]
     assert view["statuses"][0]["code"] == "ProvisioningState/succeeded"
-    assert view["substatuses"][0]["code"] == "ComponentStatus/ApplicationHealthState/succeeded"
-    assert view["substatuses"][0]["message"] == "Healthy"
+    assert [each["code"] for each in view["substatuses"]] == [
+        "ComponentStatus/AppHealthStatus/succeeded",
+        "ComponentStatus/ApplicationHealthState/succeeded",
+    ]
+    assert view["substatuses"][1]["message"] == "Healthy"
 
 
 def test_an_instance_knows_whether_it_is_on_the_newest_model() -> None:
     old, owner = row(model_version=1), row().owner("abcdef01")
-    shown = instance_resource(record(model_version=2), record().model, old, owner)
+    shown = instance_resource(subject(old, of_set=record(model_version=2)))
     assert shown["properties"]["latestModelApplied"] is False
     assert shown["properties"]["vmId"] == owner.vm_uuid
     assert shown["properties"]["osProfile"]["computerName"] == "web000007"
@@ -149,7 +159,7 @@ def test_an_instance_knows_whether_it_is_on_the_newest_model() -> None:
 def test_the_set_counts_its_instances_by_state() -> None:
     rows = [row(), row().but(instance_id=8, stage=Stage.BOOTING), row().but(instance_id=9)]
     looks = [Look(PowerState.RUNNING, Health.HEALTHY), RUNNING, Look(PowerState.STOPPED)]
-    given = [(record().model, each, look) for each, look in zip(rows, looks, strict=True)]
+    given = [subject(each, look) for each, look in zip(rows, looks, strict=True)]
     view = scale_set_instance_view(record(is_repair_suspended=True), given, "Succeeded", 300.0)
     counted = {each["code"]: each["count"] for each in view["virtualMachine"]["statusesSummary"]}
     assert counted == {
@@ -159,7 +169,7 @@ def test_the_set_counts_its_instances_by_state() -> None:
         "ProvisioningState/creating": 1,
         "ProvisioningState/succeeded": 2,
     }
-    assert view["orchestrationServices"] == [{"serviceName": "AutomaticRepairs", "serviceState": "Suspended"}]
+    assert [each["serviceState"] for each in view["orchestrationServices"]] == ["Suspended", "NotRunning"]
 
 
 def operation(status: OperationStatus, started_at: float = 100.0) -> Operation:
@@ -195,7 +205,7 @@ def test_what_is_no_instance_id_is_not_read_as_one(text: str) -> None:
 
 
 def put(body: Json, **changes: Any) -> Protection:
-    current = instance_resource(record(), record().model, row(**changes), row().owner("abcdef01"), RUNNING)
+    current = instance_resource(subject(row(**changes)), is_expanded=True)
     return parse_instance_put(body, current, "web_7")
 
 
@@ -215,7 +225,7 @@ def test_contradicting_flags_are_refused() -> None:
 
 def test_an_instance_put_back_as_it_was_read_changes_nothing() -> None:
     protected = row(protection=Protection(True, False))
-    current = instance_resource(record(), record().model, protected, row().owner("abcdef01"), RUNNING)
+    current = instance_resource(subject(protected), is_expanded=True)
     assert parse_instance_put(current, current, "web_7") == Protection(True, False)
 
 
