@@ -34,6 +34,7 @@ RETRY_EVERY_S = 2.0  # while it does not answer
 _POWER_BY_EVENT = {
     HostEventKind.GUEST_STARTED: Power.RUNNING,
     HostEventKind.GUEST_STOPPED: Power.SHUT_OFF,
+    HostEventKind.GUEST_SAVED: Power.SAVED,
     HostEventKind.GUEST_CRASHED: Power.CRASHED,
     HostEventKind.GUEST_REMOVED: None,
 }

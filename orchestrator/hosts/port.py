@@ -6,6 +6,9 @@ Contract, held by one suite against the simulated and the libvirt adapter (tests
   known of what runs there, and the caller must not take silence for absence.
 * ``create`` is idempotent by owner: with the same spec, after a crash at any point, it ends with exactly one
   running domain on one overlay. A half-made earlier try is completed or made anew, never doubled.
+* A guest that is off with its memory saved is ``Power.SAVED``. Only what starts it uses that memory up; whatever
+  stops, forgets or removes it drops it, so that old memory never meets a newer disk.
+* A disk on its way from another host is not whole until ``write_disk`` returned: no guest is made on it.
 * ``remove`` is repeated until the domain and every volume of that owner *generation* are absent; removing
   what is not there succeeds.
 * No method touches a domain or volume that does not carry an owner's tag of this installation.
@@ -16,13 +19,23 @@ Contract, held by one suite against the simulated and the libvirt adapter (tests
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.model.guest import GuestSpec, GuestStats, HostEvent, HostView, ImageFiles, Owner
 from orchestrator.model.host import HostConfig
 
 EventListener = Callable[[HostEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DiskContent:
+    """A guest's disk on its way: ``chunks`` make up ``size_bytes`` of its overlay, and are read as they are asked
+    for. The base image is no part of it."""
+
+    size_bytes: int
+    chunks: AsyncIterator[bytes]
 
 
 class Host(Protocol):
@@ -50,25 +63,51 @@ class Host(Protocol):
     async def create(self, spec: GuestSpec) -> None:
         """Make overlay, seed and domain, and start it. ``ensure_image`` must have been called for the image.
 
-        An earlier *generation* of the same instance must have been removed first (else ``HostRefused``)."""
+        A disk that ``undefine`` or ``write_disk`` left is kept, and grown where ``disk_gib`` asks for more; it is
+        never cut. A domain that is defined is started as it is, whatever size the spec names: ``undefine`` it to
+        give it another. An earlier *generation* of the same instance must have been removed first, and a disk
+        that was copied only in part is not taken (both ``HostRefused``)."""
 
     async def start(self, owner: Owner) -> None:
-        """Start a shut-off domain; one that runs already is left alone. Absent: ``HostRefused``."""
+        """Start a shut-off domain; one that runs already is left alone. Absent: ``HostRefused``.
+
+        A saved one goes on where it was. When its host cannot resume it that is an error, and its memory is kept
+        until ``power_off`` drops it."""
+
+    async def hibernate(self, owner: Owner) -> None:
+        """Save its memory on the host and power it off. Saved already: nothing to do. Otherwise not running:
+        ``HostRefused``. A save that fails leaves the guest running, with ``InsufficientCapacity`` when the host
+        has no disk left for its memory."""
 
     async def shut_down(self, owner: Owner) -> None:
         """Ask the guest to power off (ACPI) and return at once; whether it does is seen by ``look``."""
 
     async def power_off(self, owner: Owner) -> None:
-        """Stop it now, like pulling the plug (virDomainDestroy). Stopped or absent: nothing to do."""
+        """Stop it now, like pulling the plug (virDomainDestroy). Stopped or absent: nothing to do but to drop its
+        saved memory."""
 
     async def restart(self, owner: Owner) -> None:
-        """Hard stop and start again on the same disk."""
+        """Hard stop and start again on the same disk, without the memory it may have saved."""
 
     async def undefine(self, owner: Owner) -> None:
-        """Stop and forget the domain, keep its volumes (deallocate). ``create`` brings it back on them."""
+        """Stop and forget the domain, keep its volumes and with them its serial log (deallocate). ``create`` brings
+        it back on them."""
 
     async def remove(self, owner: Owner) -> None:
         """Stop and forget the domain if it is of this generation, then delete this generation's volumes."""
+
+    async def read_disk(self, owner: Owner) -> DiskContent:
+        """The disk of a guest that is off, for another host's ``write_disk``. No disk, a half-copied one, or a
+        guest that runs or has its memory saved: ``HostRefused``. Reading is slow and may end in any of the errors;
+        each chunk has a deadline, the whole has none."""
+
+    async def write_disk(self, spec: GuestSpec, content: DiskContent) -> None:
+        """Hold this guest's disk as it was read on another host, ready for ``create``.
+
+        Made anew each time, because only the host it comes from knows the newest one; but where the domain is
+        defined here, its disk was whole and may have been written since: then nothing is done. ``ensure_image``
+        comes first. It ends with the whole disk or with none that ``create`` would take; no room for it:
+        ``InsufficientCapacity``."""
 
     async def remove_image(self, image: ImageFiles) -> None:
         """Delete the pool's copies of an image that no overlay here stands on; in use: ``HostRefused``."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 _VOLUME = re.compile(
     r"^vmss-(?P<installation>[0-9a-f]{8})-(?P<set_uid>[0-9a-f]{12})-(?P<id>\d+)-g(?P<generation>\d+)"
-    r"-(?:disk\.qcow2|seed\.iso|serial\.log(?:\.\d+)?)$"
+    r"-(?:disk\.qcow2|disk\.copying|seed\.iso|serial\.log(?:\.\d+)?)$"
 )
 
 
@@ -39,6 +39,11 @@ class Owner:
     @property
     def disk_volume(self) -> str:
         return f"{self._prefix}-disk.qcow2"
+
+    @property
+    def copying_volume(self) -> str:
+        """The marker beside a disk that comes from another host: as long as it is there, the disk is not whole."""
+        return f"{self._prefix}-disk.copying"
 
     @property
     def seed_volume(self) -> str:
@@ -70,11 +75,13 @@ class Boot(StrEnum):
 
 
 class Power(StrEnum):
-    """A domain as libvirt sees it (virDomainState), in as many words as we act on."""
+    """A domain as libvirt sees it (virDomainState), in as many words as we act on. ``SAVED`` is shut off with its
+    memory kept on its host: starting it resumes it."""
 
     RUNNING = "running"
     PAUSED = "paused"
     SHUT_OFF = "shut_off"
+    SAVED = "saved"
     CRASHED = "crashed"
 
 
@@ -162,6 +169,7 @@ class GuestStats:
 class HostEventKind(StrEnum):
     GUEST_STARTED = "guest_started"
     GUEST_STOPPED = "guest_stopped"
+    GUEST_SAVED = "guest_saved"
     GUEST_CRASHED = "guest_crashed"
     GUEST_REMOVED = "guest_removed"
     CONNECTION_LOST = "connection_lost"

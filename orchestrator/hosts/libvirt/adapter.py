@@ -10,15 +10,16 @@ from typing import TypeVar
 
 from orchestrator.errors import HostRefused, HostUnreachable
 from orchestrator.hosts.doctor import Check
-from orchestrator.hosts.libvirt import console, counters, doctor, guests, images, volumes
+from orchestrator.hosts.libvirt import console, counters, doctor, domains, guests, images, volumes
 from orchestrator.hosts.libvirt.acceleration import choose_accelerator
+from orchestrator.hosts.libvirt.carrying import Carrier
 from orchestrator.hosts.libvirt.connections import Connections, Deadlines
 from orchestrator.hosts.libvirt.facts import FactsCache
 from orchestrator.hosts.libvirt.guests import Surroundings
 from orchestrator.hosts.libvirt.links import Call
 from orchestrator.hosts.libvirt.listening import Listening
 from orchestrator.hosts.libvirt.viewing import Viewer
-from orchestrator.hosts.port import EventListener
+from orchestrator.hosts.port import DiskContent, EventListener
 from orchestrator.model.guest import GuestSpec, GuestStats, HostView, ImageFiles, Owner
 from orchestrator.model.host import HostConfig
 
@@ -48,6 +49,7 @@ class LibvirtHost:
             self._listening.register,
             self._listening.lost,
         )
+        self._carrier = Carrier(self._connections, self._deadlines.change_s)
         self._making = asyncio.Semaphore(MAKING_AT_ONCE)
         self._ending = asyncio.Semaphore(ENDING_AT_ONCE)
         self._surroundings: Surroundings | None = None
@@ -115,6 +117,13 @@ class LibvirtHost:
             owner, self._making, partial(guests.restart, owner=owner, around=around), "restart a guest"
         )
 
+    async def hibernate(self, owner: Owner) -> None:
+        around = await self._around()
+        measure = partial(domains.memory_bytes, owner=owner, host=around.host)
+        seconds = await self._query(measure, "show a guest's memory") / self._deadlines.upload_floor_bytes_per_s
+        save = partial(domains.save, owner=owner, host=around.host)
+        await self._change(owner, self._ending, save, "save a guest's memory", seconds)
+
     async def shut_down(self, owner: Owner) -> None:
         await self._end(owner, guests.shut_down, "shut a guest down")
 
@@ -126,6 +135,17 @@ class LibvirtHost:
 
     async def remove(self, owner: Owner) -> None:
         await self._end(owner, guests.remove, "remove a guest")
+
+    async def read_disk(self, owner: Owner) -> DiskContent:
+        self._require_own(owner)
+        await self._around()
+        return await self._carrier.read(owner, self._config.name)
+
+    async def write_disk(self, spec: GuestSpec, content: DiskContent) -> None:
+        self._require_own(spec.owner)
+        around = await self._around()
+        async with self._lock(spec.owner):
+            await self._carrier.write(spec, around, content)
 
     async def remove_image(self, image: ImageFiles) -> None:
         def drop(call: Call) -> None:
@@ -181,12 +201,20 @@ class LibvirtHost:
         await self._change(owner, self._ending, lambda call: action(call, owner), doing)
 
     async def _change(
-        self, owner: Owner, share: asyncio.Semaphore, function: Callable[[Call], None], doing: str
+        self,
+        owner: Owner,
+        share: asyncio.Semaphore,
+        function: Callable[[Call], None],
+        doing: str,
+        more_s: float = 0.0,
     ) -> None:
         self._require_own(owner)
-        lock = self._guest_locks.setdefault(owner.vm_uuid, asyncio.Lock())
-        async with lock, share:
-            await self._connections.work(function, doing, self._deadlines.change_s)
+        async with self._lock(owner), share:
+            await self._connections.work(function, doing, self._deadlines.change_s + more_s)
+
+    def _lock(self, owner: Owner) -> asyncio.Lock:
+        """One change at a time to one guest."""
+        return self._guest_locks.setdefault(owner.vm_uuid, asyncio.Lock())
 
     def _require_own(self, owner: Owner) -> None:
         if owner.installation != self._installation:

@@ -25,7 +25,8 @@ _TRANSPORT_DOMAINS = frozenset({libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE})
 _LOGIN_CODES = frozenset(
     {libvirt.VIR_ERR_AUTH_FAILED, libvirt.VIR_ERR_AUTH_CANCELLED, libvirt.VIR_ERR_AUTH_UNAVAILABLE}
 )
-_DISK_SIGNS = ("no space left on device", "disk quota exceeded", "enospc")
+_NO_SPACE, _QUOTA = "no space left on device", "disk quota exceeded"
+_DISK_SIGNS = (_NO_SPACE, _QUOTA, "enospc")
 _MEMORY_SIGNS = ("cannot allocate memory", "cannot set up guest memory", "out of memory")
 
 ABSENT_DOMAIN = libvirt.VIR_ERR_NO_DOMAIN
@@ -45,7 +46,9 @@ def translate(error: libvirt.libvirtError, host: str, doing: str) -> HostError:
     if _is_transport(error):
         return HostUnreachable(f"Host {host} went away while asked to {doing}: {said}", target=host)
     if _ran_out_of_disk(error, said.lower()):
-        return InsufficientCapacity(f"Host {host} ran out of disk while asked to {doing}: {said}", target=host)
+        # libvirt's own words carry a helper's whole command line.
+        why = _QUOTA if _QUOTA in said.lower() else _NO_SPACE
+        return InsufficientCapacity(f"Host {host} ran out of disk while asked to {doing}: {why}", target=host)
     if error.get_error_code() == libvirt.VIR_ERR_NO_MEMORY or any(sign in said.lower() for sign in _MEMORY_SIGNS):
         return InsufficientCapacity(f"Host {host} ran out of memory while asked to {doing}: {said}", target=host)
     return HostRefused(sentence, target=host)

@@ -23,6 +23,7 @@ _KINDS = {
 _STOP_DETAILS = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN: "the guest shut down",
     libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED: "the host was told to stop it",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED: "its memory was saved",
     libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "the guest crashed",
     libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "its QEMU process ended or failed",
 }
@@ -62,4 +63,6 @@ def lifecycle_meaning(event: int, detail: int) -> tuple[HostEventKind, str] | No
         return kind, ""
     if detail in _CRASHED_DETAILS:
         kind = HostEventKind.GUEST_CRASHED
+    elif detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED:
+        kind = HostEventKind.GUEST_SAVED
     return kind, _STOP_DETAILS.get(detail, "it stopped")

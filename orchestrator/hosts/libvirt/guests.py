@@ -13,20 +13,12 @@ from dataclasses import dataclass
 import libvirt
 
 from orchestrator.errors import HostRefused
-from orchestrator.hosts.libvirt import images, volumes
+from orchestrator.hosts.libvirt import domains, images, volumes
 from orchestrator.hosts.libvirt.acceleration import Accelerator
 from orchestrator.hosts.libvirt.domain_xml import GuestPaths, domain_xml
-from orchestrator.hosts.libvirt.errors import ABSENT_DOMAIN, WRONG_STATE, is_code
-from orchestrator.hosts.libvirt.links import Abandoned, Call
-from orchestrator.hosts.libvirt.tags import owner_of_domain
+from orchestrator.hosts.libvirt.links import Call
 from orchestrator.model.guest import GuestSpec, Owner
 
-_UNDEFINE = (
-    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-)
 # virtlogd keeps this many rotated predecessors of a log (its max_backups).
 _LOG_BACKUPS = 3
 _GIB = 1024**3
@@ -45,26 +37,23 @@ class Surroundings:
 
 def create(call: Call, spec: GuestSpec, around: Surroundings) -> None:
     """Complete this guest from whatever is there of it, and start it."""
-    domain = _find_domain(call, spec.owner)
-    if domain is None:
-        with ExitStack() as undo:
-            _start(_make(call, spec, around, undo))
-            undo.pop_all()
+    domain = domains.find_to_make(call, spec.owner, around.host)
+    if domain is not None:
+        domains.start(domain)
         return
-    found = owner_of_domain(domain)
-    if found != spec.owner:
-        raise HostRefused(
-            f"Domain {spec.owner.vm_uuid} on host {around.host} is {_named(found)}", target=around.host
-        )
-    _start(domain)
+    with ExitStack() as undo:
+        domains.start(_make(call, spec, around, undo))
+        undo.pop_all()
 
 
 def _make(call: Call, spec: GuestSpec, around: Surroundings, undo: ExitStack) -> libvirt.virDomain:
     present = volumes.names(call)
-    _require_image(spec, around, present)
-    _require_no_other_generation(spec.owner, around, present)
+    require_ground(spec, around, present)
+    if spec.owner.copying_volume in present:
+        message = f"The disk of {spec.name} was copied to host {around.host} only in part; copy it again"
+        raise HostRefused(message, target=around.host)
     volumes.require_room(call, around.host, len(spec.seed_iso))
-    paths = _paths(spec, around)
+    paths = paths_of(spec, around)
     _hold_disk(call, spec, paths, present, undo)
     _hold_seed(call, spec, present, undo)
     if spec.owner.log_volume not in present:
@@ -72,9 +61,15 @@ def _make(call: Call, spec: GuestSpec, around: Surroundings, undo: ExitStack) ->
         volumes.make_empty(call, spec.owner.log_volume)
     definition = domain_xml(spec, paths, around.accelerator, around.tb_cache_mib)
     domain = call.connection.defineXML(definition)
-    undo.callback(_undefine_quietly, call, domain)
+    undo.callback(domains.undefine_quietly, call, domain)
     call.check()
     return domain
+
+
+def require_ground(spec: GuestSpec, around: Surroundings, present: set[str]) -> None:
+    """What a guest's disk stands on: its image is held, and no other generation of it is left."""
+    _require_image(spec, around, present)
+    _require_no_other_generation(spec.owner, around, present)
 
 
 def _require_image(spec: GuestSpec, around: Surroundings, present: set[str]) -> None:
@@ -94,7 +89,9 @@ def _require_no_other_generation(owner: Owner, around: Surroundings, present: se
             raise HostRefused(f"{name} of another generation is still on host {around.host}", target=around.host)
 
 
-def _paths(spec: GuestSpec, around: Surroundings) -> GuestPaths:
+def paths_of(spec: GuestSpec, around: Surroundings) -> GuestPaths:
+    """Where a guest's parts are, or will be, on this host."""
+
     def path(name: str | None) -> str | None:
         return f"{around.pool_path}/{name}" if name else None
 
@@ -114,11 +111,17 @@ def _hold_disk(call: Call, spec: GuestSpec, paths: GuestPaths, present: set[str]
     if name in present:
         earlier = volumes.find(call, name)
         if earlier is not None and volumes.is_whole_overlay(earlier):
+            if spec.disk_gib is not None:
+                volumes.grow(earlier, spec.disk_gib * _GIB)
             return
         volumes.delete(call, name)
     _make_undoable(call, name, undo)
-    size = spec.image.virtual_size_bytes if spec.disk_gib is None else spec.disk_gib * _GIB
-    volumes.make_overlay(call, name, paths.base, size)
+    volumes.make_overlay(call, name, paths.base, disk_bytes(spec))
+
+
+def disk_bytes(spec: GuestSpec) -> int:
+    """The virtual size that a new disk of this guest gets."""
+    return spec.image.virtual_size_bytes if spec.disk_gib is None else spec.disk_gib * _GIB
 
 
 def _hold_seed(call: Call, spec: GuestSpec, present: set[str], undo: ExitStack) -> None:
@@ -134,116 +137,47 @@ def _make_undoable(call: Call, name: str, undo: ExitStack) -> None:
 
 
 def start(call: Call, owner: Owner, around: Surroundings) -> None:
-    _start(_require_domain(call, owner, around))
+    domains.start(domains.require(call, owner, around.host))
 
 
 def restart(call: Call, owner: Owner, around: Surroundings) -> None:
-    domain = _require_domain(call, owner, around)
-    _destroy(domain)
+    domain = domains.require(call, owner, around.host)
+    domains.destroy(domain)
     call.check()
-    _start(domain)
+    domains.drop_saved(domain)
+    call.check()
+    domains.start(domain)
 
 
 def shut_down(call: Call, owner: Owner) -> None:
-    domain = _find_own(call, owner)
+    domain = domains.find_own(call, owner)
     if domain is None:
         return
     try:
         domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
     except libvirt.libvirtError as error:
-        if not _is_over(error):
+        if not domains.is_over(error):
             raise
 
 
 def power_off(call: Call, owner: Owner) -> None:
-    domain = _find_own(call, owner)
+    domain = domains.find_own(call, owner)
     if domain is not None:
-        _destroy(domain)
+        domains.destroy(domain)
+        call.check()
+        domains.drop_saved(domain)
 
 
 def undefine(call: Call, owner: Owner) -> None:
-    domain = _find_own(call, owner)
+    domain = domains.find_own(call, owner)
     if domain is not None:
-        _undefine(domain)
+        domains.undefine(domain)
 
 
 def remove(call: Call, owner: Owner) -> None:
-    """Domain first: a volume is deleted only when nothing of ours can write to it any more."""
+    """Domain first: a volume is deleted only when nothing of ours can write to it any more. The marker of a
+    half-copied disk goes after that disk."""
     undefine(call, owner)
     backups = [f"{owner.log_volume}.{number}" for number in range(_LOG_BACKUPS)]
-    for name in (owner.seed_volume, owner.disk_volume, owner.log_volume, *backups):
+    for name in (owner.seed_volume, owner.disk_volume, owner.copying_volume, owner.log_volume, *backups):
         volumes.delete(call, name)
-
-
-def _find_domain(call: Call, owner: Owner) -> libvirt.virDomain | None:
-    try:
-        return call.connection.lookupByUUIDString(owner.vm_uuid)
-    except libvirt.libvirtError as error:
-        if is_code(error, ABSENT_DOMAIN):
-            return None
-        raise
-
-
-def _find_own(call: Call, owner: Owner) -> libvirt.virDomain | None:
-    """The domain if it is of exactly this owner; another generation's counts as absent."""
-    domain = _find_domain(call, owner)
-    try:
-        return domain if domain is not None and owner_of_domain(domain) == owner else None
-    except libvirt.libvirtError as error:
-        if is_code(error, ABSENT_DOMAIN):
-            return None
-        raise
-
-
-def _require_domain(call: Call, owner: Owner, around: Surroundings) -> libvirt.virDomain:
-    domain = _find_own(call, owner)
-    if domain is None:
-        message = f"Host {around.host} has no domain of instance {owner.instance_id}, generation {owner.generation}"
-        raise HostRefused(message, target=around.host)
-    return domain
-
-
-def _start(domain: libvirt.virDomain) -> None:
-    if domain.isActive():
-        return
-    try:
-        domain.create()
-    except libvirt.libvirtError as error:
-        # Started meanwhile? The same code also says that its network is not active.
-        if not (is_code(error, WRONG_STATE) and domain.isActive()):
-            raise
-
-
-def _destroy(domain: libvirt.virDomain) -> None:
-    try:
-        domain.destroy()
-    except libvirt.libvirtError as error:
-        if not _is_over(error):
-            raise
-
-
-def _undefine(domain: libvirt.virDomain) -> None:
-    _destroy(domain)
-    try:
-        domain.undefineFlags(_UNDEFINE)
-    except libvirt.libvirtError as error:
-        if not is_code(error, ABSENT_DOMAIN):
-            raise
-
-
-def _is_over(error: libvirt.libvirtError) -> bool:
-    """Whether it says that the domain runs no more, or is not there at all."""
-    return is_code(error, WRONG_STATE) or is_code(error, ABSENT_DOMAIN)
-
-
-def _undefine_quietly(call: Call, domain: libvirt.virDomain) -> None:
-    """While undoing, the first error is the one to report; and a call given up must not undo a later one."""
-    try:
-        call.check()
-        _undefine(domain)
-    except (libvirt.libvirtError, Abandoned):
-        return
-
-
-def _named(owner: Owner | None) -> str:
-    return "not ours" if owner is None else f"of generation {owner.generation} and must be removed first"

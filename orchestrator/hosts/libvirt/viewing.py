@@ -28,6 +28,8 @@ _POWERS = {
     libvirt.VIR_DOMAIN_CRASHED: Power.CRASHED,
 }
 _CRASHED_REASONS = frozenset({libvirt.VIR_DOMAIN_SHUTOFF_CRASHED, libvirt.VIR_DOMAIN_SHUTOFF_FAILED})
+_OFF = frozenset({Power.SHUT_OFF, Power.CRASHED})
+_SAVED_FLAGS = libvirt.VIR_CONNECT_LIST_DOMAINS_INACTIVE | libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE
 
 
 class Viewer:
@@ -49,11 +51,14 @@ class Viewer:
     def _guests(self, call: Call) -> tuple[list[SeenGuest], list[DomainFacts]]:
         guests: list[SeenGuest] = []
         promised: list[DomainFacts] = []
-        for domain, state in call.connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0):
+        states = call.connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0)
+        # Asked second: one that is being saved between the two is then still shown running, not simply off.
+        saved = _saved(call) if any(power_of(state) in _OFF for _, state in states) else frozenset()
+        for domain, state in states:
             facts = self._facts_of(domain)
             if facts is None:
                 continue
-            power = power_of(state)
+            power = power_of(state, is_saved=domain.UUIDString() in saved)
             guests.append(SeenGuest(facts.name, domain.UUIDString(), facts.owner, power))
             if power in (Power.RUNNING, Power.PAUSED):
                 promised.append(facts)
@@ -95,9 +100,18 @@ def _allocated_bytes(volume: libvirt.virStorageVol) -> int | None:
         raise
 
 
-def power_of(state: dict[str, Any]) -> Power:
-    """A domain's power from its ``state.*`` statistics."""
+def _saved(call: Call) -> frozenset[str]:
+    """The UUIDs of all guests that are off with their memory saved: one round trip."""
+    return frozenset(domain.UUIDString() for domain in call.connection.listAllDomains(_SAVED_FLAGS))
+
+
+def power_of(state: dict[str, Any], *, is_saved: bool = False) -> Power:
+    """A domain's power from its ``state.*`` statistics and whether it has saved memory."""
     power = _POWERS.get(state.get("state.state"), Power.RUNNING)
-    if power is Power.SHUT_OFF and state.get("state.reason") in _CRASHED_REASONS:
-        return Power.CRASHED
-    return power
+    if power is not Power.SHUT_OFF:
+        return power
+    reason = state.get("state.reason")
+    # One that could not be resumed (its start failed) still has its memory; one that crashed ran on after it.
+    if is_saved and reason != libvirt.VIR_DOMAIN_SHUTOFF_CRASHED:
+        return Power.SAVED
+    return Power.CRASHED if reason in _CRASHED_REASONS else Power.SHUT_OFF

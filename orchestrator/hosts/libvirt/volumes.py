@@ -77,11 +77,13 @@ def _definition(name: str, capacity_bytes: int, kind: str) -> ET.Element:
     return volume
 
 
-def upload(call: Call, volume: libvirt.virStorageVol, chunks: Iterable[bytes], length: int) -> None:
-    """Write ``length`` bytes from the start of ``volume``; returns when the host has taken them all."""
+def upload(
+    call: Call, volume: libvirt.virStorageVol, chunks: Iterable[bytes], length: int, offset: int = 0
+) -> None:
+    """Write ``length`` bytes into ``volume`` from ``offset`` on; returns when the host has taken them all."""
     stream = call.connection.newStream(0)
     try:
-        volume.upload(stream, 0, length, 0)
+        volume.upload(stream, offset, length, 0)
         for chunk in chunks:
             call.check()
             _send(stream, chunk)
@@ -132,6 +134,12 @@ def is_whole_overlay(volume: libvirt.virStorageVol) -> bool:
     has_size = int(definition.findtext("capacity") or 0) > 0
     has_base = bool(definition.findtext("backingStore/path"))
     return kind is not None and kind.get("type") == "qcow2" and has_size and has_base
+
+
+def grow(volume: libvirt.virStorageVol, capacity_bytes: int) -> None:
+    """Make a disk at least this large for its guest; a larger one stays as it is."""
+    if int(volume.info()[1]) < capacity_bytes:
+        volume.resize(capacity_bytes, 0)
 
 
 def delete(call: Call, name: str) -> None:

@@ -35,13 +35,13 @@ class SimulatedGuests:
         if found is None:
             raise GuestUnreachable(f"{guest.address} does not answer.")
         key = (request.name, request.sequence)
-        if key in found.scripts:
-            return ScriptResult(found.scripts[key], "", "", was_run_before=True)
+        if key in found.disk.scripts:
+            return ScriptResult(found.disk.scripts[key], "", "", was_run_before=True)
         self._world.effect(f"run script on {found.spec.name}")
-        found.scripts[key] = self._world.script_exit_code(found.spec)
+        found.disk.scripts[key] = self._world.script_exit_code(found.spec)
         self._world.effect(f"ran script on {found.spec.name}")
         await asyncio.sleep(self._world.timing.script_s)
-        return ScriptResult(found.scripts[key], "", "")
+        return ScriptResult(found.disk.scripts[key], "", "")
 
     async def probe(
         self, guest: GuestAddress, settings: ProbeSettings, source: Literal["inside", "outside"]

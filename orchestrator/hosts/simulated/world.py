@@ -24,31 +24,49 @@ class Timing:
     script_s: float = 1.0
     stop_s: float = 1.0
     call_s: float = 0.01
+    save_s: float = 1.0
+    resume_s: float = 0.3
+    copy_s: float = 2.0
 
 
 @dataclass(slots=True)
-class SimulatedGuest:
-    """One domain: what it was made from, and what is wrong with it."""
+class SimulatedDisk:
+    """What a guest wrote on its disk: how often it booted, and what its scripts' results were."""
 
-    spec: GuestSpec
-    power: Power = Power.SHUT_OFF
-    started_at: float = 0.0
-    starts: int = 0
-    is_frozen: bool = False
-    is_sick: bool = False
+    boots: int = 0
     scripts: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
+class SimulatedGuest:
+    """One domain: what it was made from, the disk it runs on, and what is wrong with it. ``booted_at`` is when its
+    memory began. ``saved_after_s`` is how long it had been up when that was saved; ``started_at`` leaves out its
+    sleep."""
+
+    spec: GuestSpec
+    disk: SimulatedDisk = field(default_factory=SimulatedDisk)
+    power: Power = Power.SHUT_OFF
+    booted_at: float = 0.0
+    started_at: float = 0.0
+    saved_after_s: float = 0.0
+    is_frozen: bool = False
+    is_sick: bool = False
+
+
+@dataclass(slots=True)
 class SimulatedHypervisor:
-    """One host's facts. ``volumes`` maps a name to its size in bytes."""
+    """One host's facts. ``volumes`` maps a name to its size in bytes; ``disks`` and ``logs`` say what is in those
+    of them that are a guest's disk or serial log."""
 
     name: str
     memory_mib: int = 65_536
     vcpus: int = 64
     pool_bytes: int = 1 << 40
+    save_bytes_free: int = 1 << 40
     guests: dict[str, SimulatedGuest] = field(default_factory=dict)
     volumes: dict[str, int] = field(default_factory=dict)
+    disks: dict[str, SimulatedDisk] = field(default_factory=dict)
+    logs: dict[str, bytes] = field(default_factory=dict)
     is_silent: bool = False
     foreign_guests: dict[str, Power] = field(default_factory=dict)
     listeners: list[Callable[[HostEvent], None]] = field(default_factory=list)
