@@ -13,6 +13,7 @@ from orchestrator.api import (
     compute_instances,
     compute_scale_sets,
     compute_set_verbs,
+    compute_virtual_machines,
     local_census,
     local_events,
     local_hosts,
@@ -33,6 +34,7 @@ _MODULES = (
     compute_set_verbs,
     compute_instances,
     compute_extensions,
+    compute_virtual_machines,
     operations,
     resources,
     local_hosts,
@@ -63,5 +65,6 @@ def create_app(
     install_handlers(app)
     for module in _MODULES:
         app.include_router(module.router)
+    app.include_router(compute_virtual_machines.mirrored(module.router for module in _MODULES))
     app.add_middleware(FrontDoor)
     return app

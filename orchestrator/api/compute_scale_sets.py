@@ -14,7 +14,7 @@ from orchestrator.api.set_writes import check_preconditions, create_set, update_
 from orchestrator.api.sights import looks
 from orchestrator.errors import BadInput, NotFound
 from orchestrator.model.arm import views
-from orchestrator.model.arm.names import check_group_name
+from orchestrator.model.arm.names import InstanceNames, check_group_name
 from orchestrator.model.arm.scale_set import canonical_location
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.scale_set import OperationKind, ScaleSet
@@ -128,12 +128,14 @@ async def list_sizes(_subscription: Subscription, location: str, api: ApiDep) ->
 @router.get(f"{SET}/plan")
 async def get_plan(address: SetAddressDep, api: ApiDep) -> Json:
     """Ours: what would be done next, and why."""
-    plan = await api.control.plan(address.find(api).uid)
+    record = address.find(api)
+    names = InstanceNames.of(record)
+    plan = await api.control.plan(record.uid)
     return {
         "steps": [
             {
                 "kind": step.kind,
-                "instanceId": str(step.instance_id),
+                "instanceId": names.id(step.instance_id),
                 "host": getattr(step, "host", None),
                 "reason": step.reason,
             }

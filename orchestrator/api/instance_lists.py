@@ -18,7 +18,7 @@ from orchestrator.model.arm.statuses import Json
 from orchestrator.model.scale_set import ScaleSet
 
 PAGE = 250
-_SKIP = "$skiptoken"
+SKIP = "$skiptoken"
 _STATUS_FILTER = re.compile(
     r"^\s*startswith\(\s*instanceView/statuses/code\s*,\s*'(?P<prefix>[A-Za-z/]{1,80})'\s*\)\s+eq\s+true\s*$",
     re.IGNORECASE | re.ASCII,
@@ -36,7 +36,7 @@ def list_page(request: Request, api: Api, record: ScaleSet) -> Json:
     is_wanted = _read_filter(query_value(request, "$filter"))
     selected = _read_select(request)
     is_expanded = _is_expanded(request) or selected is not None
-    after = query_whole(request, _SKIP, -1, 0, 10**12)
+    after = query_whole(request, SKIP, -1, 0, 10**12)
     rows = [row for row in api.store.instances(record.uid) if row.instance_id > after]
     page, rest = rows[:PAGE], rows[PAGE:]
     items: list[Json] = []
@@ -46,7 +46,7 @@ def list_page(request: Request, api: Api, record: ScaleSet) -> Json:
             items.append(_shaped(item, selected, is_expanded=is_expanded))
     answer: Json = {"value": items}
     if rest:
-        answer["nextLink"] = _next_link(request, page[-1].instance_id)
+        answer["nextLink"] = next_link(request, str(page[-1].instance_id))
     return answer
 
 
@@ -96,9 +96,8 @@ def _shaped(item: Json, selected: str | None, *, is_expanded: bool) -> Json:
     return item
 
 
-def _next_link(request: Request, last: int) -> str:
-    kept = [(key, value) for key, value in request.query_params.multi_items() if key.lower() != _SKIP]
-    query = "&".join(
-        f"{quote(key, safe='$')}={quote(value, safe='')}" for key, value in [*kept, (_SKIP, str(last))]
-    )
+def next_link(request: Request, last: str) -> str:
+    """The address of the page that goes on after ``last``."""
+    kept = [(key, value) for key, value in request.query_params.multi_items() if key.lower() != SKIP]
+    query = "&".join(f"{quote(key, safe='$')}={quote(value, safe='')}" for key, value in [*kept, (SKIP, last)])
     return f"{base_url(request)}{quote(request.url.path, safe='/')}?{query}"

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from orchestrator.api.context import Api, ApiDep
 from orchestrator.api.requests import query_value, query_whole
 from orchestrator.errors import BadInput
+from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.statuses import Json, time_text
 from orchestrator.model.scale_set import Event
 
@@ -25,12 +26,20 @@ _SET_ID = re.compile(
 )
 
 
-def _show(event: Event) -> Json:
+def _instance_id(api: Api, event: Event) -> str | None:
+    """As the API writes it. When its set is gone for good, what is left is the number."""
+    if event.instance_id is None:
+        return None
+    record = api.store.scale_set(event.set_uid) if event.set_uid else None
+    return InstanceNames.of(record).id(event.instance_id) if record else str(event.instance_id)
+
+
+def _show(api: Api, event: Event) -> Json:
     return {
         "seq": event.seq,
         "time": time_text(event.at),
         "set": event.set_name,
-        "instanceId": None if event.instance_id is None else str(event.instance_id),
+        "instanceId": _instance_id(api, event),
         "host": event.host,
         "kind": event.kind,
         "phase": event.phase.value,
@@ -64,4 +73,4 @@ async def list_events(request: Request, api: ApiDep) -> Json:
     while not found and loop.time() < until and not await request.is_disconnected():
         await asyncio.sleep(min(_LOOK_EVERY_S, max(until - loop.time(), 0.0)))
         found = api.store.events(after, set_uid=set_uid, limit=limit)
-    return {"value": [_show(event) for event in found], "next": found[-1].seq if found else after}
+    return {"value": [_show(api, event) for event in found], "next": found[-1].seq if found else after}
