@@ -5,7 +5,7 @@ The API writes them for people, the loop for repairs, so that a reimage is one t
 
 from __future__ import annotations
 
-from orchestrator.model.instance import Cause, Instance, Stage, WantedPower
+from orchestrator.model.instance import Cause, Failure, Instance, Stage, WantedPower
 
 
 def started(row: Instance, now: float) -> Instance:
@@ -97,6 +97,12 @@ def hibernated(row: Instance, now: float) -> Instance:
     if row.wanted_power is not WantedPower.RUNNING:
         return row
     return row.but(wanted_power=WantedPower.HIBERNATED, is_hard_stop=False, changed_at=now)
+
+
+def quarantined(row: Instance, now: float, failure: Failure) -> Instance:
+    """Out of service and switched off, with its disk and log kept; ``failure`` says why."""
+    off = row.but(wanted_power=WantedPower.STOPPED, is_hard_stop=True)
+    return off.but(quarantined_at=now, failure=failure, changed_at=now)
 
 
 def given_up(row: Instance, now: float, *, cause: Cause, is_forced: bool = False) -> Instance:

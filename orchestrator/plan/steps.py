@@ -37,6 +37,7 @@ class AddInstance(Step):
     cause: Cause
     repairs: int = 0
     shortage: str | None = None
+    shortage_code: str = "AllocationFailed"
     placement_group: int = 0
     update_domain: int | None = None
     is_on_trial: bool = False
@@ -99,6 +100,13 @@ class RepairInPlace(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetRepairs(Step):
+    """It has been well for long: its slot's earlier repairs count no longer."""
+
+    kind: ClassVar[str] = "settle"
+
+
+@dataclass(frozen=True, slots=True)
 class KeepInstance(Step):
     """One of an overprovisioned many is kept: it was among the first to come up."""
 
@@ -108,11 +116,13 @@ class KeepInstance(Step):
 @dataclass(frozen=True, slots=True)
 class ApplyModel(Step):
     """Bring the instance to a model version, by the least that does it (never ``REPLACE``: that is another
-    instance). Going back to an older version is the same step."""
+    instance). Going back to an older version is the same step. ``image_version`` names the exact image for a new
+    disk; without one it is what the model stands for then. What is off stays off."""
 
     kind: ClassVar[str] = "upgrade"
     model_version: int
     how: Cost
+    image_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
