@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from orchestrator.guest.port import ScriptRequest
 from orchestrator.model.guest import GuestSpec, HostEvent, HostEventKind, Power
 
 Hook = Callable[[str], None]
@@ -37,6 +38,25 @@ class SimulatedDisk:
     scripts: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class SimulatedRun:
+    """A script at work in a guest, which ends at a moment of the loop's time unless its boot (counted) ends first."""
+
+    ends_at: float
+    boot: int
+    exit_code: int
+    stdout: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How a script will go. ``lasts_s`` of ``None`` is as long as any."""
+
+    exit_code: int = 0
+    stdout: str = ""
+    lasts_s: float | None = None
+
+
 @dataclass(slots=True)
 class SimulatedGuest:
     """One domain: what it was made from, the disk it runs on, and what is wrong with it. ``booted_at`` is when its
@@ -51,6 +71,7 @@ class SimulatedGuest:
     saved_after_s: float = 0.0
     is_frozen: bool = False
     is_sick: bool = False
+    runs: dict[tuple[str, int], SimulatedRun] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -90,6 +111,7 @@ class SimulatedWorld:
     timing: Timing = field(default_factory=Timing)
     hook: Hook | None = None
     script_exit_code: Callable[[GuestSpec], int] = lambda spec: 0
+    tell_script: Callable[[GuestSpec, ScriptRequest], Telling] | None = None
 
     def hypervisor(self, name: str) -> SimulatedHypervisor:
         return self.hypervisors.setdefault(name, SimulatedHypervisor(name))
