@@ -2,7 +2,8 @@
 
 A path is names joined by dots; ``name[2]`` is an element by index and ``name[key=value]`` the element whose
 ``key`` is ``value``. A first name that is not part of the resource's envelope is looked up below
-``properties``, as az's flattened models have it. Names match in any letter case.
+``properties``, as az's flattened models have it. Names match in any letter case. A number or truth value stays
+text where text stands now, and everything does with ``--force-string``.
 """
 
 from __future__ import annotations
@@ -68,25 +69,49 @@ def apply_updates(
     sets: Iterable[str] = (),
     adds: Iterable[Sequence[str]] = (),
     removes: Iterable[Sequence[str]] = (),
+    *,
+    is_text: bool = False,
 ) -> None:
-    """Change ``resource`` in place: all sets, then all adds, then all removes, each in the given order."""
+    """Change ``resource`` in place: all sets, then all adds, then all removes, each in the given order.
+    ``is_text``: no value is read as JSON."""
     for assignment in sets:
         path, is_assignment, value = _split_assignment(assignment)
         if not is_assignment or not path:
             raise BadInput(f"--set wants path=value, not {assignment!r}")
         steps = parse_path(path)
-        set_value(resource, steps, value if _is_tag(steps) else parse_value(value))
+        stays_text = is_text or _holds_text(steps)
+        set_value(resource, steps, value if stays_text else _fitting(_now(resource, steps), value))
     for path, *values in adds:
         if not values:
             raise BadInput(f"--add {path} wants a value to add")
-        _add(resource, parse_path(path), values)
+        steps = parse_path(path)
+        _add(resource, steps, values, is_text=is_text or _holds_text([*steps, 0]))
     for path, *rest in removes:
         _remove(resource, path, rest)
 
 
-def _is_tag(path: Sequence[Step]) -> bool:
-    """A tag's value is text even where it reads as a number."""
-    return len(path) == 2 and str(path[0]).lower() == "tags"
+def _now(resource: dict[str, Any], path: Sequence[Step]) -> Any:
+    """What stands at ``path``; ``None`` where nothing does."""
+    try:
+        holder = _walk(resource, path[:-1], make=False)
+        last = path[-1]
+        if isinstance(last, str):
+            return holder.get(_member(holder, last)) if isinstance(holder, dict) else None
+        return holder[_position(_as_list(holder, path[:-1]), last, path)]
+    except BadInput:
+        return None
+
+
+def _fitting(now: Any, text: str) -> Any:
+    """The value of ``text`` beside one that is there: ``typeHandlerVersion=2.1`` is no number."""
+    value = parse_value(text)
+    is_plain = isinstance(value, bool | int | float)
+    return text if is_plain and isinstance(now, str) else value
+
+
+def _holds_text(path: Sequence[Step]) -> bool:
+    """A tag's value and a zone's name are text even where they read as numbers."""
+    return len(path) == 2 and str(path[0]).lower() in {"tags", "zones"}
 
 
 def _split_assignment(text: str) -> tuple[str, str, str]:
@@ -108,7 +133,7 @@ def set_value(resource: dict[str, Any], path: Sequence[Step], value: Any) -> Non
     elements[_position(elements, last, path)] = value
 
 
-def _add(resource: dict[str, Any], path: Sequence[Step], values: Sequence[str]) -> None:
+def _add(resource: dict[str, Any], path: Sequence[Step], values: Sequence[str], *, is_text: bool) -> None:
     """Append one element: ``key=value`` words make one object, any other word is an element of its own."""
     holder = _walk(resource, path[:-1], make=True)
     if not isinstance(holder, dict) or not isinstance(path[-1], str):
@@ -117,10 +142,11 @@ def _add(resource: dict[str, Any], path: Sequence[Step], values: Sequence[str]) 
     if holder.get(name) is None:
         holder[name] = []
     elements = _as_list(holder[name], path)
+    neighbour = elements[0] if elements else None
     pairs = [value.partition("=") for value in values if _is_pair(value)]
-    elements.extend(parse_value(value) for value in values if not _is_pair(value))
+    elements.extend(value if is_text else _fitting(neighbour, value) for value in values if not _is_pair(value))
     if pairs:
-        elements.append({key: parse_value(value) for key, _, value in pairs})
+        elements.append({key: value if is_text else parse_value(value) for key, _, value in pairs})
 
 
 def _is_pair(text: str) -> bool:

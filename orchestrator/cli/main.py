@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import apply, events, instances, observe, scale_sets, ssh, update, wait
+from orchestrator.cli import apply, events, instances, model_diff, observe, scale_sets, ssh, update, wait
 from orchestrator.cli.client import OWN
 from orchestrator.cli.command import command
 from orchestrator.cli.extensions import extension_app
@@ -81,6 +81,7 @@ def _assemble() -> None:
     instances.register(app)
     ssh.register(app, instances.PANEL)
     observe.register(app)
+    model_diff.register(app, observe.PANEL)
     events.register(app, observe.PANEL)
     app.add_typer(extension_app, name="extension", rich_help_panel=_OTHER)
     app.add_typer(host_app, name="host", rich_help_panel=_OTHER)

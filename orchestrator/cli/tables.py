@@ -54,7 +54,7 @@ def _trouble(vm: Mapping[str, Any]) -> str:
 
 INSTANCES: Sequence[Column] = (
     at("Id", "instanceId", is_number=True),
-    at("Name", "name"),
+    Column("Name", lambda vm: "" if vm.get("name") == vm.get("instanceId") else vm.get("name")),
     at("State", "properties.provisioningState"),
     Column("Power", power_of),
     Column("Health", health_of),

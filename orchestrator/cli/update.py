@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -39,12 +39,33 @@ class GenericFlags:
         list[str] | None, typer.Option("--remove", metavar="PATH [INDEX]", help="Remove a property or an element.")
     ] = None
 
+    force_string: Annotated[
+        bool, typer.Option("--force-string", help="Take values of --set and --add as text, never as JSON.")
+    ] = False
+
     def apply(self, resource: Resource) -> None:
-        apply_updates(resource, self.set_ or (), grouped(self.add), grouped(self.remove))
+        adds, removes = grouped(self.add), grouped(self.remove)
+        apply_updates(resource, self.set_ or (), adds, removes, is_text=self.force_string)
 
     @property
     def is_empty(self) -> bool:
         return not (self.set_ or self.add or self.remove)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under which the change is made at all; without any, it is made on what was just read, again if need be."""
+
+    if_match: Annotated[
+        str | None, typer.Option("--if-match", metavar="ETAG", help="Only if it still has this etag; * for any.")
+    ] = None
+    if_none_match: Annotated[
+        str | None, typer.Option("--if-none-match", metavar="*", help="Only if it does not exist: always refused.")
+    ] = None
+
+    def headers(self) -> dict[str, str]:
+        given = {"If-Match": self.if_match, "If-None-Match": self.if_none_match}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +136,7 @@ def update(
     generic: GenericFlags,
     of_set: SetShorthands,
     of_instance: InstanceShorthands,
+    conditions: Conditions,
     no_wait: NoWait = False,
 ) -> None:
     """Change a scale set's model, or one instance's protection."""
@@ -136,28 +158,30 @@ def update(
     below = ("virtualMachines", of_instance.instance_id) if of_instance.instance_id is not None else ()
     path = session.client.path_of(scale_set, *below)
     columns = INSTANCES if is_instance else SETS
-    reply = put_changed(session, path, change)
+    reply = put_changed(session, path, change, conditions.headers())
     if session.finish(reply, f"updating {scale_set.name}", scale_set=scale_set, no_wait=no_wait):
         query = {"$expand": "instanceView"} if is_instance else {}
         session.show(session.client.get(path, **query), columns)
 
 
-def put_changed(session: Session, path: str, change: Callable[[Resource], None]) -> Any:
+def put_changed(
+    session: Session, path: str, change: Callable[[Resource], None], conditions: Mapping[str, str] | None = None
+) -> Any:
     """Read, change, and write the difference back, on condition that nobody wrote in between (If-Match); else
-    do it again.
+    do it again. With ``conditions`` of the caller's own it is done once, on those.
 
     Only the difference: a put is merged into what is there, and what is not sent cannot undo a write-only
     secret or someone else's change."""
     for attempt in range(1, _MAX_TRIES + 1):
         resource: Resource = session.client.get(path)
-        headers = {"If-Match": resource["etag"]} if resource.get("etag") else {}
+        headers = conditions or ({"If-Match": resource["etag"]} if resource.get("etag") else {})
         wanted = copy.deepcopy(resource)
         change(wanted)
         body = {"location": resource.get("location"), **merge_patch(resource, wanted)}
         try:
             return session.client.send("PUT", path, body=body, headers=headers)
         except ApiError as error:
-            if error.http_status != 412 or attempt == _MAX_TRIES:
+            if error.http_status != 412 or attempt == _MAX_TRIES or conditions:
                 raise
             session.verbose(f"someone else changed it meanwhile; trying again ({attempt})")
     raise AssertionError("the last try returns or raises")

@@ -11,6 +11,8 @@ from typing import Any
 
 from orchestrator.errors import BadInput
 
+_INSTANCE_ID = re.compile(r"^(?:\d+|.+_[0-9a-f]{8})$", re.ASCII | re.IGNORECASE)
+"""A number, or the name of an instance in Flexible orchestration."""
 _SIMPLE_DURATION = re.compile(r"^(\d+)([smh]?)$", re.IGNORECASE)
 
 
@@ -70,7 +72,7 @@ def instance_ids(values: Sequence[str] | None) -> list[str] | None:
     No flag and ``*`` mean all; a flag with nothing usable after it never does."""
     if values is None or list(values) == ["*"]:
         return None
-    wrong = [value for value in values if not value.isascii() or not value.isdecimal()]
+    wrong = [value for value in values if not _INSTANCE_ID.match(value)]
     if wrong or not values:
         raise BadInput(f"not an instance id: {', '.join(wrong)} (a scale set's NAME goes before --instance-ids)")
     return list(values)

@@ -80,7 +80,7 @@ def test_a_tags_value_is_text_even_where_it_reads_as_a_number() -> None:
 
 def test_set_reaches_list_elements_by_index_from_either_end_and_by_key() -> None:
     resource = changed("zones[0]=7", "zones[-1]=9", f"{EXTENSIONS}[name=t.wo].properties.type=C")
-    assert resource["zones"] == [7, 9]
+    assert resource["zones"] == ["7", "9"]
     extensions = resource["properties"]["virtualMachineProfile"]["extensionProfile"]["extensions"]
     assert [each["properties"]["type"] for each in extensions] == ["A", "C"]
 
@@ -105,7 +105,7 @@ def test_a_set_that_does_not_fit_says_where(assignment: str, says: str) -> None:
 def test_add_appends_plain_values_and_makes_one_object_of_pairs() -> None:
     path = f"{EXTENSIONS}[name=one].properties.provisionAfterExtensions"
     resource = changed(add=[["zones", "3"], [path, "x", "y"], [EXTENSIONS, "name=three", "count=2"]])
-    assert resource["zones"] == ["1", "2", 3]
+    assert resource["zones"] == ["1", "2", "3"]
     extensions = resource["properties"]["virtualMachineProfile"]["extensionProfile"]["extensions"]
     assert extensions[0]["properties"]["provisionAfterExtensions"] == ["x", "y"]
     assert extensions[2] == {"name": "three", "count": 2}
@@ -134,3 +134,25 @@ def test_removing_what_is_not_there_is_refused(group: list[str]) -> None:
 def test_sets_come_before_adds_and_adds_before_removes() -> None:
     resource = changed('zones=["a"]', add=[["zones", "b"]], remove=[["zones", "0"]])
     assert resource["zones"] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("sku.name=5", "5"),
+        ("sku.name=null", None),
+        ('sku.name="x"', "x"),
+        ("sku.capacity=5", 5),
+        ("sku.tier=5", 5),
+    ],
+)
+def test_a_number_stays_text_where_text_stands_now(assignment: str, expected: Any) -> None:
+    member = assignment.partition("=")[0].removeprefix("sku.")
+    assert changed(assignment)["sku"][member] == expected
+
+
+def test_with_force_string_nothing_is_read_as_json() -> None:
+    resource = web()
+    apply_updates(resource, ["sku.capacity=3"], [["upgradePolicy.list", "1", "a=true"]], is_text=True)
+    assert resource["sku"]["capacity"] == "3"
+    assert resource["properties"]["upgradePolicy"]["list"] == ["1", {"a": "true"}]
