@@ -55,7 +55,9 @@ ExtensionCode = Literal["transitioning", "succeeded", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class ExtensionState:
-    """What one extension last did on an instance. ``sequence`` is the configuration number it ran for."""
+    """What one extension last did on an instance. ``sequence`` is the configuration number it ran for. ``began_at``
+    is when that run began, ``at`` when it came to where it is. ``cancelled_by`` says who asked for its end, from
+    then on, while it still runs."""
 
     name: str
     type: str
@@ -65,6 +67,12 @@ class ExtensionState:
     message: str
     at: float
     exit_code: int | None = None
+    began_at: float | None = None
+    cancelled_by: str | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.code == "transitioning"
 
 
 @dataclass(frozen=True, slots=True)

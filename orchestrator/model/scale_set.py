@@ -85,6 +85,7 @@ class OperationKind(StrEnum):
     ROLLING_UPGRADE = "rolling_upgrade"  # of the same id as the upgrade
     CANCEL_UPGRADE = "cancel_upgrade"
     EXTENSION = "extension"
+    CANCEL_EXTENSION = "cancel_extension"
     RUN_COMMAND = "run_command"
 
 

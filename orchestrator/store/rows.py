@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from orchestrator.model.instance import Cause, ExtensionState, Failure, Instance, Protection, Stage, WantedPower
+from orchestrator.model.own_extension import OwnExtension
 from orchestrator.model.rolling_upgrade import RollingUpgrade
+from orchestrator.model.run_command import RunCommand
 from orchestrator.model.scale_set import (
     Event,
     EventPhase,
@@ -23,6 +25,7 @@ from orchestrator.store.seal import Seal
 
 Row = Mapping[str, Any]
 _ROLLING_UPGRADE = TypeAdapter(RollingUpgrade)
+_RUN_COMMAND = TypeAdapter(RunCommand)
 
 
 def _fields(record: Any) -> dict[str, Any]:
@@ -98,6 +101,33 @@ def row_to_operation(row: Row) -> Operation:
     values["instances"] = {int(key): value for key, value in row["instances"].items()}
     values["failure"] = _failure_in(row["failure"])
     return Operation(**values)
+
+
+def own_extension_to_row(record: OwnExtension, seal: Seal) -> dict[str, Any]:
+    row = _fields(record)
+    row |= {"name_key": record.name.lower(), "properties": dict(record.properties)}
+    row["secrets"] = seal.close_values(record.secrets)
+    return row
+
+
+def row_to_own_extension(row: Row, seal: Seal) -> OwnExtension:
+    values = {name: row[name] for name in OwnExtension.__dataclass_fields__}
+    return OwnExtension(**{**values, "secrets": seal.open_values(row["secrets"])})
+
+
+def run_command_to_row(record: RunCommand, seal: Seal) -> dict[str, Any]:
+    """All but the secrets is one body: nothing of it is asked for by the database."""
+    return {
+        "set_uid": record.set_uid,
+        "instance_id": record.instance_id,
+        "name_key": record.name.lower(),
+        "body": _RUN_COMMAND.dump_python(record, mode="json", exclude={"secrets"}),
+        "secrets": seal.close_values(record.secrets),
+    }
+
+
+def row_to_run_command(row: Row, seal: Seal) -> RunCommand:
+    return _RUN_COMMAND.validate_python({**row["body"], "secrets": seal.open_values(row["secrets"])})
 
 
 def rolling_upgrade_to_row(record: RollingUpgrade) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from sqlalchemy.pool import StaticPool
 
 from orchestrator.errors import NotFound, StoreUnavailable
 from orchestrator.model.instance import Instance
+from orchestrator.model.own_extension import OwnExtension
 from orchestrator.model.rolling_upgrade import RollingUpgrade
+from orchestrator.model.run_command import RunCommand
 from orchestrator.model.scale_set import Event, HostRecord, Operation, OperationStatus, ScaleSet
 from orchestrator.store import rows, tables
 from orchestrator.store.memory import Memory
@@ -182,7 +184,30 @@ class Store:
                 (rows.row_to_instance(dict(row)) for row in found),
                 (rows.row_to_rolling_upgrade(dict(row)) for row in upgrades),
             )
+            self._read_what_instances_have(self._memory)
         return self._memory
+
+    def _read_what_instances_have(self, memory: Memory) -> None:
+        with self._engine.connect() as connection:
+            for row in connection.execute(select(tables.instance_extensions)).mappings():
+                memory.own_extensions.put(rows.row_to_own_extension(dict(row), self._seal))
+            for row in connection.execute(select(tables.run_commands)).mappings():
+                memory.run_commands.put(rows.row_to_run_command(dict(row), self._seal))
+
+    def own_extensions(self, set_uid: str) -> list[OwnExtension]:
+        """The extensions that instances of this set have for themselves."""
+        return self._known().own_extensions.of_set(set_uid)
+
+    def own_extension(self, set_uid: str, instance_id: int, name: str) -> OwnExtension | None:
+        return self._known().own_extensions.one(set_uid, instance_id, name)
+
+    def run_commands(self, set_uid: str | None = None) -> list[RunCommand]:
+        """Of one set's instances, or all, those that are deleted but still at work included."""
+        shelf = self._known().run_commands
+        return list(shelf) if set_uid is None else shelf.of_set(set_uid)
+
+    def run_command(self, set_uid: str, instance_id: int, name: str) -> RunCommand | None:
+        return self._known().run_commands.one(set_uid, instance_id, name)
 
     def host_key(self, set_uid: str, instance_id: int) -> str:
         """The private SSH host key made for this instance, for its seed."""

@@ -121,6 +121,28 @@ operations = Table(
     Column("output", JSON),
 )
 
+instance_extensions = Table(
+    "instance_extensions",
+    metadata,
+    Column("set_uid", String(12), primary_key=True),
+    Column("instance_id", Integer, primary_key=True),
+    Column("name_key", String(80), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("properties", JSON, nullable=False),
+    Column("secrets", LargeBinary),
+    Column("sequence", Integer, nullable=False),
+)
+
+run_commands = Table(
+    "run_commands",
+    metadata,
+    Column("set_uid", String(12), primary_key=True),
+    Column("instance_id", Integer, primary_key=True),
+    Column("name_key", String(80), primary_key=True),
+    Column("body", JSON, nullable=False),
+    Column("secrets", LargeBinary),
+)
+
 rolling_upgrades = Table(
     "rolling_upgrades",
     metadata,

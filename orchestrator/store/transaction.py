@@ -11,7 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.errors import PreconditionFailed
 from orchestrator.model.instance import Instance
+from orchestrator.model.own_extension import OwnExtension
 from orchestrator.model.rolling_upgrade import RollingUpgrade
+from orchestrator.model.run_command import RunCommand
 from orchestrator.model.scale_set import Event, HostRecord, Operation, ScaleSet
 from orchestrator.store import rows, tables
 from orchestrator.store.memory import Change, Memory
@@ -30,6 +32,7 @@ def _remember(record: Instance, memory: Memory) -> None:
     memory.put(record)
 
 
+_OF_INSTANCES = (tables.instance_extensions, tables.run_commands)
 _UPDATE_INSTANCE = _instance_update(without={"host_key_private"})
 _UPDATE_INSTANCE_AND_KEY = _instance_update(without=())
 
@@ -91,7 +94,7 @@ class Transaction:
 
     def drop_scale_set(self, uid: str) -> None:
         """Forget a set, its rows and its profiles. Operations and events stay: people read them later."""
-        for table in (tables.instances, tables.profiles, tables.rolling_upgrades):
+        for table in (tables.instances, tables.profiles, tables.rolling_upgrades, *_OF_INSTANCES):
             self._connection.execute(delete(table).where(table.c.set_uid == uid))
         self._connection.execute(delete(tables.scale_sets).where(tables.scale_sets.c.uid == uid))
         self.changes.append(lambda memory: memory.drop_set(uid))
@@ -123,10 +126,32 @@ class Transaction:
             self.changes.append(partial(_remember, record))
 
     def drop_instance(self, set_uid: str, instance_id: int) -> None:
-        table = tables.instances
-        mine = (table.c.set_uid == set_uid) & (table.c.instance_id == instance_id)
-        self._connection.execute(delete(table).where(mine))
+        for table in (tables.instances, *_OF_INSTANCES):
+            mine = (table.c.set_uid == set_uid) & (table.c.instance_id == instance_id)
+            self._connection.execute(delete(table).where(mine))
         self.changes.append(lambda memory: memory.drop(set_uid, instance_id))
+
+    # What instances have for themselves
+
+    def put_own_extension(self, record: OwnExtension) -> None:
+        self._put(tables.instance_extensions, rows.own_extension_to_row(record, self._seal))
+        self.changes.append(lambda memory: memory.own_extensions.put(record))
+
+    def drop_own_extension(self, set_uid: str, instance_id: int, name: str) -> None:
+        self._drop_named(tables.instance_extensions, set_uid, instance_id, name)
+        self.changes.append(lambda memory: memory.own_extensions.drop(set_uid, instance_id, name))
+
+    def put_run_command(self, record: RunCommand) -> None:
+        self._put(tables.run_commands, rows.run_command_to_row(record, self._seal))
+        self.changes.append(lambda memory: memory.run_commands.put(record))
+
+    def drop_run_command(self, set_uid: str, instance_id: int, name: str) -> None:
+        self._drop_named(tables.run_commands, set_uid, instance_id, name)
+        self.changes.append(lambda memory: memory.run_commands.drop(set_uid, instance_id, name))
+
+    def _drop_named(self, table: Table, set_uid: str, instance_id: int, name: str) -> None:
+        mine = (table.c.set_uid == set_uid) & (table.c.instance_id == instance_id)
+        self._connection.execute(delete(table).where(mine & (table.c.name_key == name.lower())))
 
     # Operations, events, hosts
 
