@@ -38,7 +38,8 @@ class Decider:
     def commit(self, record: ScaleSet, world: World, plan: Plan) -> None:
         """One transaction for the whole plan's decisions. Raises ``NotPossible`` when no address is left."""
         decisions = plan.decisions
-        rows = {row.instance_id: row for row in world.rows}
+        rows: dict[int, Instance | None] = {row.instance_id: row for row in world.rows}
+        wish = self._wishes.wish(record, [])
         added = [step for step in decisions if isinstance(step, steps.AddInstance)]
         new = self._new_rows(record, added)
         with self._store.write() as tx:
@@ -48,7 +49,9 @@ class Decider:
             for step in decisions:
                 row = rows.get(step.instance_id)
                 if row is not None:
-                    self._apply(tx, record, step, row, world)
+                    changed = applied(step, row, wish, world.of(row).sight, self._now(), self._maker.new_host_key)
+                    self._put(tx, row, changed)
+                    rows[step.instance_id] = changed  # the next step about it goes on from here
             for set_step in plan.set_decisions:
                 self._apply_to_set(tx, record, set_step)
             tx.add_events(self._event(record, step) for step in decisions)
@@ -77,7 +80,7 @@ class Decider:
         now = self._now()
         wish = self._wishes.wish(record, [])
         private, public = self._maker.new_host_key()
-        failure = Failure("AllocationFailed", step.shortage, now) if step.shortage else None
+        failure = Failure(step.shortage_code, step.shortage, now) if step.shortage else None
         return Instance(
             set_uid=record.uid,
             instance_id=step.instance_id,
@@ -103,9 +106,8 @@ class Decider:
             failure=failure,
         )
 
-    def _apply(self, tx: Transaction, record: ScaleSet, step: Step, row: Instance, world: World) -> None:
-        now, wish = self._now(), self._wishes.wish(record, [])
-        changed = applied(step, row, wish, world.of(row).sight, now, self._maker.new_host_key)
+    @staticmethod
+    def _put(tx: Transaction, row: Instance, changed: Instance | None) -> None:
         if changed is None:
             tx.drop_instance(row.set_uid, row.instance_id)
         elif changed.host_key_public != row.host_key_public:

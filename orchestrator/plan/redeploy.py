@@ -17,14 +17,15 @@ _SETTLED = {Stage.BOOTING, Stage.CONFIGURING, Stage.READY, Stage.FAILED}
 
 def plan_redeploys(world: World, placer: Placer, draft: Draft) -> None:
     """Decide for every instance that is owed a redeploy."""
+    decided = {step.instance_id for step in draft.decisions}
     for row in world.rows:
-        if not _is_owed(row, world):
+        if not _is_owed(row, world) or row.instance_id in decided:
             continue
         host = world.hosts.get(row.host or "")
         if host is None or not host.is_up:
             draft.notes.append(f"{row.instance_id}: is redeployed when host {row.host} answers: it has the disk")
             continue
-        place = placer.place(without=row.host)
+        place = placer.place(without=row.host, zones=placer.zones_of(host), is_replacement=True)
         if isinstance(place, NoPlace):
             reason = f"no other host can take it: {place.shortage}"
             draft.decisions.append(steps.RefuseRedeploy(row.instance_id, reason))

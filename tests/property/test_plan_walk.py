@@ -112,6 +112,11 @@ class Walk:
             self._check_decision(world, step)
         replaced = [s for s in plan.decisions if isinstance(s, steps.GiveUpInstance) and s.cause is Cause.REPAIR]
         assert len(replaced) <= max(1, int(wish.capacity * world.rules.repair_share)), "too many repairs at once"
+        living = [
+            step for step in plan.decisions if not isinstance(step, steps.GiveUpInstance | steps.KeepInstance)
+        ]
+        deciding = Counter(s.instance_id for s in living)
+        assert all(count == 1 for count in deciding.values()), f"two decisions about one instance: {plan.decisions}"
         acting = Counter(step.instance_id for step in plan.actions)
         assert all(count == 1 for count in acting.values()), "two actions for one instance"
 
