@@ -17,7 +17,7 @@ from orchestrator.api.reimage_body import exact_image, read_reimage
 from orchestrator.api.requests import BodyDep, OptionalBodyDep, query_flag, query_value, query_whole
 from orchestrator.api.set_writes import check_preconditions
 from orchestrator.api.sights import look_at
-from orchestrator.api.targets import find_instance
+from orchestrator.api.targets import check_in_service, find_instance
 from orchestrator.errors import BadInput, NotFound, NotPossible
 from orchestrator.model.arm.instance_put import parse_instance_put
 from orchestrator.model.arm.instance_resources import instance_etag, instance_resource
@@ -102,6 +102,7 @@ def _live(api: Api, address: SetAddress, instance_id: str) -> tuple[ScaleSet, In
 
 def _run(request: Request, api: Api, address: SetAddress, instance_id: str, verb: Verb) -> Response:
     record, row = _live(api, address, instance_id)
+    check_in_service(record, [row])
     return accepted(request, record, verb(api, record, (row,)))
 
 

@@ -9,17 +9,16 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from orchestrator.api import verbs
+from orchestrator.api import manual_upgrade, verbs
 from orchestrator.api.compute_scale_sets import SET
 from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
 from orchestrator.api.long_running import accepted
+from orchestrator.api.orchestration_services import read_service_action, set_service_state
 from orchestrator.api.placement_groups import check_active_group, convert_to_single, read_scale_out
 from orchestrator.api.reimage_body import exact_image, read_reimage
 from orchestrator.api.requests import BodyDep, OptionalBodyDep, query_flag
 from orchestrator.api.set_writes import update_set
 from orchestrator.api.targets import Targets, find_targets
-from orchestrator.errors import BadInput, NotPossible
-from orchestrator.model.arm.problems import UNKNOWN_MEMBER
 from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import Operation, ScaleSet
 
@@ -122,7 +121,7 @@ async def convert_to_single_placement_group(address: SetAddressDep, body: Option
 @router.post(f"{SET}/manualupgrade")
 async def upgrade(request: Request, address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
     record, targets = _targets(api, address, body, is_required=True)
-    return accepted(request, record, verbs.upgrade(api, record, targets.unprotected))
+    return accepted(request, record, manual_upgrade.upgrade(api, record, targets.unprotected))
 
 
 @router.post(f"{SET}/delete")
@@ -133,30 +132,7 @@ async def delete_instances(request: Request, address: SetAddressDep, body: BodyD
 
 
 @router.post(f"{SET}/setorchestrationservicestate")
-async def set_service_state(address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
-    """Suspend or resume automatic repairs."""
-    is_suspended = _read_service_action(body)
-    record = address.find_live(api)
-    policy = record.model["properties"].get("automaticRepairsPolicy")
-    if not policy or not policy["enabled"]:
-        words = f"The scale set {record.name} has no automatic repairs to suspend or resume."
-        raise NotPossible(words, target="properties.automaticRepairsPolicy")
-    with api.store.write() as tx:
-        tx.update_set_fields(record.uid, is_repair_suspended=is_suspended)
-        tx.add_events([api.note(record, f"automatic repairs were {'suspended' if is_suspended else 'resumed'}")])
-    api.wake(record.uid)
+async def set_orchestration_service_state(address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
+    """Suspend or resume automatic repairs, or the rebalancing of zones."""
+    set_service_state(api, address.find_live(api), read_service_action(body))
     return Response(status_code=200)
-
-
-def _read_service_action(body: dict[str, Any]) -> bool:
-    given = {key.lower(): value for key, value in body.items()}
-    if unknown := [key for key in body if key.lower() not in {"servicename", "action"}]:
-        raise BadInput(
-            f"Not supported by this version: {', '.join(unknown)}.", code=UNKNOWN_MEMBER, target=unknown[0]
-        )
-    if str(given.get("servicename")).lower() != "automaticrepairs":
-        raise BadInput("serviceName must be AutomaticRepairs.", target="serviceName")
-    action = str(given.get("action")).lower()
-    if action not in {"suspend", "resume"}:
-        raise BadInput("action must be Suspend or Resume.", target="action")
-    return action == "suspend"

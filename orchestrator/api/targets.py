@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.errors import BadInput, ErrorDetail, NotFound
+from orchestrator.errors import BadInput, ErrorDetail, NotFound, NotPossible
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.problems import UNKNOWN_MEMBER
 from orchestrator.model.instance import Instance
@@ -41,23 +41,34 @@ def find_targets(
 ) -> Targets:
     """Raises ``BadInput`` (target ``instanceIds``) that names every id which is not there.
 
-    ``keep_gone`` counts instances on their way out as there: deleting twice is no mistake."""
+    ``keep_gone`` counts instances on their way out as there: deleting twice is no mistake. Nothing but that can be
+    done to what is in quarantine: all are meant without it, and to name it is ``NotPossible``."""
     there = {row.instance_id: row for row in rows if keep_gone or not row.is_gone}
+    in_service = {number: row for number, row in there.items() if keep_gone or not row.is_quarantined}
     names = InstanceNames.of(record)
     ids = _read_ids(body or {}, names)
     if ids is None:
         if is_required:
             raise BadInput(f"{_MEMBER} is required: name instances, or '*' for all.", target=_MEMBER)
-        return Targets(tuple(there.values()), is_all=True)
+        return Targets(tuple(in_service.values()), is_all=True)
     if "*" in ids:
-        return Targets(tuple(there.values()), is_all=True)
+        return Targets(tuple(in_service.values()), is_all=True)
     numbers = {text: names.number(text) for text in ids}
     missing = [text for text, number in numbers.items() if number is None or number not in there]
     if missing:
         details = [ErrorDetail(BadInput.code, f"There is no instance {text}.", _MEMBER) for text in missing]
         raise BadInput(f"There is no instance {', '.join(missing)}.", target=_MEMBER, details=details)
     wanted = {number for number in numbers.values() if number is not None}
+    check_in_service(record, [there[number] for number in sorted(wanted - in_service.keys())])
     return Targets(tuple(there[number] for number in sorted(wanted)), is_all=False)
+
+
+def check_in_service(record: ScaleSet, rows: Iterable[Instance]) -> None:
+    """Raises ``NotPossible`` if any of these is in quarantine."""
+    names = InstanceNames.of(record)
+    if kept := ", ".join(names.name(row.instance_id) for row in rows if row.is_quarantined):
+        words = f"In quarantine after repeated failures: {kept}. Read its console, look at its disk, and delete it."
+        raise NotPossible(words, target=_MEMBER)
 
 
 def _read_ids(body: Mapping[str, Any], names: InstanceNames) -> list[str] | None:

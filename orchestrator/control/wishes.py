@@ -80,6 +80,7 @@ class Wishes:
             if repair is not None and is_repairing
             else None,
             is_repair_suspended=record.is_repair_suspended,
+            changed_at=record.changed_at,
             has_agent=resource.profile.os_profile.linux_configuration.provision_vm_agent,
             health_interval_s=source[0].interval_s if source else None,
             extensions={version: self._extensions(record.uid, version) for version in _versions(record, rows)},

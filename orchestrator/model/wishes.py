@@ -5,6 +5,9 @@ The API writes them for people, the loop for repairs, so that a reimage is one t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from orchestrator.model.instance import Cause, Failure, Instance, Stage, WantedPower
 
 
@@ -84,6 +87,20 @@ def reconfigured(row: Instance, now: float, *, model_version: int) -> Instance:
     )
 
 
+def renumbered(
+    row: Instance, *, model_version: int, before: Mapping[str, int], after: Mapping[str, int]
+) -> Instance:
+    """On another model that asks nothing of it. An extension whose configuration is the same under another number
+    has run under that one too. ``before`` and ``after`` are the numbers of the row's model and of the other."""
+    extensions = {
+        name: replace(state, sequence=after[name])
+        if name in after and state.sequence == before.get(name)
+        else state
+        for name, state in row.extensions.items()
+    }
+    return row.but(model_version=model_version, extensions=extensions)
+
+
 def redefined(row: Instance, now: float, *, model_version: int) -> Instance:
     """On another model that wants another domain on the same disk: another size. One that is off stays off and is
     made anew when it starts; extensions with a new configuration run then."""
@@ -103,6 +120,11 @@ def quarantined(row: Instance, now: float, failure: Failure) -> Instance:
     """Out of service and switched off, with its disk and log kept; ``failure`` says why."""
     off = row.but(wanted_power=WantedPower.STOPPED, is_hard_stop=True)
     return off.but(quarantined_at=now, failure=failure, changed_at=now)
+
+
+def forgiven(row: Instance) -> Instance:
+    """Repairs are resumed: what failed before counts no longer, or they would suspend themselves again at once."""
+    return row.but(repairs=0)
 
 
 def given_up(row: Instance, now: float, *, cause: Cause, is_forced: bool = False) -> Instance:

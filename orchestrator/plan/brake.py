@@ -22,10 +22,12 @@ class Outage:
 
 
 def find_outage(world: World, sick: Sequence[Instance]) -> Outage | None:
-    """The outage that is held longest, if ``sick`` (all of the set that are) look like one."""
+    """Whether ``sick`` (all of the set that are) look like one. Of several the widest is told, and all hold."""
     counted = world.counted()
     found = [*_of_the_set(world, counted, sick), *_of_hosts(world, counted, sick)]
-    return max(found, key=lambda outage: outage.held_until, default=None)
+    if not found:
+        return None
+    return Outage(found[0].why, max(outage.held_until for outage in found))
 
 
 def _of_the_set(world: World, counted: Sequence[Instance], sick: Sequence[Instance]) -> list[Outage]:
