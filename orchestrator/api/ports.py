@@ -20,6 +20,10 @@ class ControlPort(Protocol):
     async def plan(self, set_uid: str) -> Plan:
         """What the next pass over this set would do. Changes nothing. Raises ``NotFound``."""
 
+    def newest_image(self, set_uid: str) -> str:
+        """The exact image version that a new disk of this set's model would stand on. Raises ``NotFound``, or
+        ``ImageError`` when the catalogue does not have the image."""
+
     async def console(self, set_uid: str, instance_id: int, max_bytes: int) -> bytes:
         """The tail of the serial log, asked of the host. Raises ``NotFound`` for an id without a row, or
         ``HostError``."""

@@ -11,6 +11,7 @@ from fastapi import Request
 
 from orchestrator.api.context import Api, SetAddress
 from orchestrator.api.long_running import new_operation
+from orchestrator.api.rolling_upgrades import DEADLINE_S, is_rolling, upgrade_again
 from orchestrator.errors import BadInput, NotPossible, PreconditionFailed
 from orchestrator.model.arm.merge import merge_body
 from orchestrator.model.arm.mutability import check_mutable, check_patchable
@@ -84,12 +85,19 @@ def update_set(api: Api, record: ScaleSet, body: Mapping[str, Any], *, is_patch:
         check_site(new, api.site())
     changed = _changed(record, old, new, api.now())
     operation = new_operation(api, changed, OperationKind.CREATE_OR_UPDATE)
+    again = upgrade_again(api, record, changed)
+    if is_rolling(changed):
+        operation = operation.but(deadline_at=operation.started_at + DEADLINE_S)
     with api.store.write() as tx:
         if changed.version != record.version:
             tx.put_scale_set(changed, expected_version=record.version)
             tx.add_events([api.note(changed, _what_changed(record, changed))])
         if changed.model_version != record.model_version:
             tx.put_profile(changed)
+        if again is not None:
+            tx.put_rolling_upgrade(again)
+            words = f"the rolling upgrade to model {again.model_version} starts again"
+            tx.add_events([api.note(changed, words)])
         tx.put_operation(operation)
     api.wake(changed.uid)
     return Written(changed, operation)

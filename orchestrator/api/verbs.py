@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from orchestrator.api.context import Api
 from orchestrator.api.long_running import new_operation
+from orchestrator.api.manual_upgrade import with_size
 from orchestrator.api.set_writes import with_capacity
 from orchestrator.errors import NotPossible
 from orchestrator.model import wishes
-from orchestrator.model.arm.write_only import join_secrets
 from orchestrator.model.instance import Cause, Instance, Stage, WantedPower
 from orchestrator.model.scale_set import Operation, OperationKind, ScaleSet
 
@@ -94,39 +93,6 @@ def reimage(api: Api, record: ScaleSet, rows: Sequence[Instance], *, image_versi
     return _write(api, record, OperationKind.REIMAGE, changed, goals, has_new_keys=True)
 
 
-def upgrade(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:
-    """Bring instances to the newest model: in place where only extensions differ, else by a reimage.
-
-    One that is off stays off unless its disk has to be made anew; its extensions run when it starts."""
-    now = api.now()
-    reimaged: list[Instance] = []
-    in_place: list[Instance] = []
-    for row in rows:
-        if row.model_version == record.model_version:
-            continue
-        if _needs_new_disk(api, record, row):
-            reimaged.append(_with_size(api, record, _reimaged(api, record, row)))
-        else:
-            in_place.append(wishes.reconfigured(row, now, model_version=record.model_version))
-    waited_for = [*reimaged, *(row for row in in_place if row.wanted_power is WantedPower.RUNNING)]
-    goals = dict.fromkeys(_ids(waited_for), record.model_version)
-    operation = new_operation(api, record, OperationKind.UPGRADE, goals)
-    with api.store.write() as tx:
-        for row in reimaged:
-            tx.put_instance_with_key(row)
-        for row in in_place:
-            tx.put_instance(row)
-        tx.put_operation(operation)
-        changed = {row.instance_id: "by a reimage" for row in reimaged}
-        changed |= {row.instance_id: "in place" for row in in_place}
-        tx.add_events(
-            api.note(record, f"upgrade to model {record.model_version} was asked for, {how}", number)
-            for number, how in changed.items()
-        )
-    api.wake(record.uid)
-    return operation
-
-
 def delete(api: Api, record: ScaleSet, rows: Sequence[Instance], *, is_forced: bool) -> Operation:
     """Give instances up and lower the capacity by as many as counted (reference 4.3)."""
     now = api.now()
@@ -174,25 +140,4 @@ def _write(
 
 def _reimaged(api: Api, record: ScaleSet, row: Instance) -> Instance:
     moved = wishes.reimaged(row, api.now(), model_version=record.model_version, host_key=api.make_host_key())
-    return _with_size(api, record, moved)
-
-
-def _with_size(api: Api, record: ScaleSet, row: Instance) -> Instance:
-    size = api.site().sizes.get(record.model["sku"]["name"])
-    return row.but(vcpus=size.vcpus, memory_mib=size.memory_mib)
-
-
-def _needs_new_disk(api: Api, record: ScaleSet, row: Instance) -> bool:
-    """Whether more than extensions differs between the model the row is on and the newest."""
-    profile = api.store.profile(record.uid, row.model_version)
-    if profile is None:
-        return True
-    before = join_secrets(profile.model, profile.secrets)
-    return _disk_part(before) != _disk_part(join_secrets(record.model, record.secrets))
-
-
-def _disk_part(model: Mapping[str, Any]) -> tuple[Any, ...]:
-    parts = dict(model["properties"]["virtualMachineProfile"])
-    for name in ("extensionProfile", "diagnosticsProfile"):
-        parts.pop(name, None)
-    return model["sku"]["name"], parts
+    return with_size(api, record, moved)

@@ -21,7 +21,7 @@ from orchestrator.guest.port import Guests
 from orchestrator.model.guest import Power
 from orchestrator.model.host import HostConfig
 from orchestrator.model.instance import Stage, WantedPower
-from orchestrator.model.scale_set import Event, EventPhase
+from orchestrator.model.scale_set import Event, EventPhase, ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
 from orchestrator.plan.health import HealthTrack
 from orchestrator.plan.inputs import Rules
@@ -55,6 +55,7 @@ class Controller:
         actor = Actor(store, self.fleet, guests, self.wishes, maker, now)
         decider = Decider(store, self.wishes, spaces, maker, now)
         self.parts = Parts(store, self.fleet, self.wishes, decider, actor, self.health, rules, now)
+        self._maker = maker
         self.is_stopped = False
         self._loops: dict[str, SetLoop] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -94,6 +95,10 @@ class Controller:
     def wake_all(self) -> None:
         for loop in list(self._loops.values()):
             loop.wake()
+
+    def newest_image(self, record: ScaleSet) -> str:
+        """The exact image version that a new disk of this set's model would stand on. Raises ``ImageError``."""
+        return self._maker.image_version(self.wishes.resource(record))
 
     def loop(self, uid: str) -> SetLoop | None:
         return self._loops.get(uid)

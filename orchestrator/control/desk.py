@@ -47,6 +47,10 @@ class Desk:
         loop, record = self._loop(set_uid)
         return plan_set(*loop.world(record))
 
+    def newest_image(self, set_uid: str) -> str:
+        _, record = self._loop(set_uid)
+        return self._controller.newest_image(record)
+
     async def console(self, set_uid: str, instance_id: int, max_bytes: int) -> bytes:
         row = self._store.instance(set_uid, instance_id)
         if row is None or row.host is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.model.instance import Failure, Instance, Stage, WantedPower
+from orchestrator.model.rolling_upgrade import RollingStatus
 from orchestrator.model.scale_set import Operation, OperationKind, OperationStatus
 from orchestrator.plan.inputs import SetWish, Sight, World
 
@@ -38,7 +39,11 @@ def _judge(operation: Operation, wish: SetWish | None, world: World) -> Verdict:
     if operation.kind is OperationKind.DELETE_SET:
         return RUNNING_ON
     if operation.kind is OperationKind.CREATE_OR_UPDATE:
-        return _judge_whole(wish, world)
+        return _judge_write(operation, wish, world)
+    if operation.kind is OperationKind.ROLLING_UPGRADE:
+        return _judge_upgrade(operation, world)
+    if operation.kind is OperationKind.CANCEL_UPGRADE:
+        return RUNNING_ON if world.upgrade is not None and world.upgrade.is_running else DONE
     rows = {row.instance_id: row for row in world.rows}
     if operation.kind is OperationKind.DELETE_INSTANCES:
         return RUNNING_ON if any(number in rows for number in operation.instances) else DONE
@@ -51,6 +56,34 @@ def _worst(verdicts: Iterable[Verdict]) -> Verdict:
         if verdict.status is OperationStatus.FAILED:
             return verdict
     return RUNNING_ON if any(verdict is RUNNING_ON for verdict in found) else DONE
+
+
+def _judge_upgrade(operation: Operation, world: World) -> Verdict:
+    """The operation has the id of its upgrade and ends as that does."""
+    upgrade = world.upgrade
+    if upgrade is None or upgrade.id != operation.id:
+        failure = Failure("OperationPreempted", "A newer rolling upgrade took the place of this one.", world.now)
+        return Verdict(OperationStatus.CANCELED, failure)
+    match upgrade.status:
+        case RollingStatus.COMPLETED:
+            return DONE
+        case RollingStatus.CANCELLED:
+            failure = Failure("OperationCanceled", "The rolling upgrade was cancelled.", world.now)
+            return Verdict(OperationStatus.CANCELED, upgrade.failure or failure)
+        case RollingStatus.FAULTED:
+            return Verdict(OperationStatus.FAILED, upgrade.failure)
+    return RUNNING_ON
+
+
+def _judge_write(operation: Operation, wish: SetWish, world: World) -> Verdict:
+    """A write is done when the instances are as wanted; one that began a rolling upgrade, when that has ended."""
+    upgrade = world.upgrade
+    if upgrade is not None and upgrade.started_at >= operation.started_at:
+        if upgrade.is_running:
+            return RUNNING_ON
+        if upgrade.status is RollingStatus.FAULTED:
+            return Verdict(OperationStatus.FAILED, upgrade.failure)
+    return _judge_whole(wish, world)
 
 
 def _judge_whole(wish: SetWish, world: World) -> Verdict:

@@ -88,12 +88,18 @@ class FakeControl:
     sights: dict[int, Seen] = field(default_factory=dict)
     reports: dict[str, HostReport] = field(default_factory=dict)
     log: bytes = b"Linux version 6.1\nlogin: "
+    newest: str = "1.0.1"
 
     def seen(self, set_uid: str) -> Mapping[int, Seen]:
         return self.sights
 
     async def plan(self, set_uid: str) -> Plan:
         return Plan(actions=(CreateGuest(0, "it is wanted and not there", "h1"),), notes=("all is well",))
+
+    def newest_image(self, set_uid: str) -> str:
+        if not self.newest:
+            raise ImageError("There is no such image.")
+        return self.newest
 
     async def console(self, set_uid: str, instance_id: int, max_bytes: int) -> bytes:
         return self.log[-max_bytes:]
