@@ -128,7 +128,15 @@ class SetWish:
 
     def name_of(self, instance_id: int) -> str:
         """What people call the instance: for reasons and notes."""
-        return InstanceNames(self.name, self.uid, self.is_flexible).name(instance_id)
+        return self._names.name(instance_id)
+
+    def id_of(self, instance_id: int) -> str:
+        """The instance's id as people write it: for notes, which stand below the set's name."""
+        return self._names.id(instance_id)
+
+    @property
+    def _names(self) -> InstanceNames:
+        return InstanceNames(self.name, self.uid, self.is_flexible)
 
     def extensions_of(self, row: Instance) -> tuple[ExtensionWish, ...]:
         """The extensions of the model that this instance is on."""
