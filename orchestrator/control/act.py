@@ -10,18 +10,31 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import structlog
+
+from orchestrator.control.extensions import ExtensionActions
 from orchestrator.control.fleet import Fleet
 from orchestrator.control.host_monitor import HostMonitor
 from orchestrator.control.specs import SpecMaker
 from orchestrator.control.wishes import Wishes
-from orchestrator.errors import GuestError, HostRefused, ImageError, InsufficientCapacity, NotFound, VmssError
-from orchestrator.guest.port import GuestAddress, Guests, ScriptResult
-from orchestrator.model.guest import Owner, Power
-from orchestrator.model.instance import ExtensionState, Failure, Instance, Stage, WantedPower
+from orchestrator.errors import (
+    GuestError,
+    HostError,
+    HostRefused,
+    ImageError,
+    InsufficientCapacity,
+    NotFound,
+    VmssError,
+)
+from orchestrator.guest.port import GuestAddress, Guests
+from orchestrator.model.guest import GuestSpec, Owner, Power
+from orchestrator.model.instance import Failure, Instance, Stage, WantedPower
 from orchestrator.model.scale_set import Event, EventPhase
 from orchestrator.plan import steps
 from orchestrator.plan.steps import Step
 from orchestrator.store import Store
+
+log = structlog.get_logger()
 
 AWAIT_EVERY_S = 0.5  # how often a booting guest is asked
 OS_PROVISIONING_TIMEOUT_S = 600.0
@@ -48,6 +61,7 @@ class Actor:
         self._wishes = wishes
         self._maker = maker
         self._now = now
+        self._extensions = ExtensionActions(store, guests, wishes, now, self._update, self.address)
 
     async def do(self, step: Step, row: Instance) -> None:
         """Carry out one action. Raises the retryable errors; what will not get better fails the instance."""
@@ -73,10 +87,14 @@ class Actor:
                 return self._stop(row, is_hard=is_hard)
             case steps.DeallocateGuest(is_hard=is_hard):
                 return self._deallocate(row, is_hard=is_hard)
+            case steps.HibernateGuest():
+                return self._hibernate(row)
             case steps.AwaitGuest():
                 return self._await(row)
-            case steps.RunExtension(name=name, sequence=sequence):
-                return self._run_extension(row, name, sequence)
+            case steps.RunExtension():
+                return self._extensions.run(row, step)
+            case steps.StopExtension():
+                return self._extensions.stop(row, step)
             case _:
                 raise TypeError(f"{step.kind} is not an action")
 
@@ -139,16 +157,107 @@ class Actor:
                 image_version=row.image_version,
             )
         spec = await self._maker.make(record, resource, row, monitor.host.config.network)
+        behind = await self._vacated(row, monitor)
         async with self._fleet.limit(monitor.name):
             for owner in self._earlier(row, monitor):
                 await monitor.host.remove(owner)
             await self._guests.forget(self.address(row).key)
             await monitor.host.ensure_image(spec.image)
+            if behind is not None:
+                await self._move_in(row, spec, behind, monitor)
+            else:
+                await self._make(row, spec, monitor)
+        self._told_made(row, monitor)
+        if row.moving_from is not None:
+            await self._sweep(row)
+
+    async def _make(self, row: Instance, spec: GuestSpec, monitor: HostMonitor) -> None:
+        """Its domain, by the newest spec. One that is wanted off has only its disk brought here."""
+        if row.is_to_redefine:
+            await self._undefine(row, monitor)
+        if row.wanted_power is WantedPower.RUNNING:
             await monitor.host.create(spec)
-        monitor.made(spec)
+            monitor.made(spec)
+
+    def _told_made(self, row: Instance, monitor: HostMonitor) -> None:
+        """See Note [Rows are read again]: a model that came meanwhile may ask for yet another domain."""
+        current = self._store.instance(row.set_uid, row.instance_id) or row
+        is_to_redefine = current.is_to_redefine and current.model_version != row.model_version
+        moved: dict[str, Any] = {"moving_from": None} if current.moving_from == row.moving_from else {}
         now = self._now()
-        outcome = f"runs on {monitor.name}"
-        self._update(row, "create", outcome, stage=Stage.BOOTING, booted_at=now, changed_at=now, failure=None)
+        if row.wanted_power is not WantedPower.RUNNING:
+            self._update(row, "create", f"its disk is on {monitor.name}", changed_at=now, **moved)
+            return
+        self._update(
+            row,
+            "create",
+            f"runs on {monitor.name}",
+            stage=Stage.CREATING if is_to_redefine else Stage.BOOTING,
+            booted_at=now,
+            changed_at=now,
+            failure=None,
+            is_to_redefine=is_to_redefine,
+            **moved,
+        )
+
+    # Note [One disk]: a row's disk is on ``moving_from`` until a guest was made of it on ``host``. So it runs no
+    # more on the first before it is copied, is copied anew as long as the second has no domain of it, and what is
+    # left on the first has no row as soon as the row says that it moved: the census takes what _sweep does not.
+
+    async def _vacated(self, row: Instance, monitor: HostMonitor) -> HostMonitor | None:
+        """The host that has its disk, where it runs no more; ``None`` when no disk is to be fetched. Raises
+        ``HostUnreachable`` while it may still run there."""
+        if row.moving_from is None or monitor.power_of(self.owner(row)) is not None:
+            return None
+        behind = self._fleet.find(row.moving_from)
+        if row.booted_at is None:  # reimaged meanwhile: it has a new disk coming
+            await self._leave_host(row, behind)
+            return None
+        if behind is None:
+            message = f"Its disk was on host {row.moving_from}, which was taken out for good."
+            raise HostRefused(message, target=row.moving_from)
+        await self._undefine(row, behind)
+        return behind
+
+    async def _move_in(self, row: Instance, spec: GuestSpec, behind: HostMonitor, monitor: HostMonitor) -> None:
+        """Where it does not fit, it looks for another host, and its disk is still where it was."""
+        has_newer = False
+        try:
+            content = await behind.host.read_disk(self.owner(row))
+            has_newer = not await monitor.host.write_disk(spec, content)
+            await self._make(row, spec, monitor)
+        except InsufficientCapacity as error:
+            if not has_newer:
+                await monitor.host.remove(self.owner(row))
+                failure = Failure(error.code, error.message, self._now())
+                told = f"no room: {error.message}"
+                self._update(row, "create", told, host=None, stage=Stage.WAITING, failure=failure)
+            raise
+
+    async def _sweep(self, row: Instance) -> None:
+        """Remove what it left on the host it came from; see Note [One disk] for when that fails."""
+        behind = self._fleet.find(row.moving_from)
+        try:
+            await self._leave_host(row, behind)
+        except HostError as error:
+            log.info("what it left is removed later", host=row.moving_from, why=error.message)
+
+    async def _leave_host(self, row: Instance, monitor: HostMonitor | None) -> None:
+        """Nothing of it is left there afterwards. A host that was taken out has nothing of ours to remove."""
+        if monitor is None:
+            return
+        for owner in (*self._earlier(row, monitor), self.owner(row)):
+            await monitor.host.remove(owner)
+        monitor.changed(self.owner(row), None)
+        monitor.look_now()  # there is room now: somebody may wait for it
+
+    async def _undefine(self, row: Instance, monitor: HostMonitor, *, is_hard: bool = False) -> None:
+        """Off, asked first unless ``is_hard``, and its domain forgotten; its disk stays."""
+        await self._guests.forget(self.address(row).key)
+        if not is_hard and monitor.power_of(self.owner(row)) is Power.RUNNING:
+            await self._stopped_politely(row, monitor, POLITE_STOP_S)
+        await monitor.host.undefine(self.owner(row))
+        monitor.changed(self.owner(row), None)
 
     def _earlier(self, row: Instance, monitor: HostMonitor) -> list[Owner]:
         """Earlier generations of this instance that may still be on the host."""
@@ -171,13 +280,11 @@ class Actor:
     async def _remove(self, row: Instance, *, is_hard: bool) -> None:
         monitor = self._monitor(row)
         await self._guests.forget(self.address(row).key)
-        if not is_hard and monitor.power_of(self.owner(row)) is Power.RUNNING:
-            await self._stopped_politely(row, monitor, POLITE_DELETE_S)
-        async with self._fleet.limit(monitor.name):
-            for owner in (*self._earlier(row, monitor), self.owner(row)):
-                await monitor.host.remove(owner)
-        monitor.changed(self.owner(row), None)
-        monitor.look_now()  # there is room now: somebody may wait for it
+        for place in filter(None, (self._fleet.find(row.moving_from), monitor)):
+            if not is_hard and place.power_of(self.owner(row)) is Power.RUNNING:
+                await self._stopped_politely(row, place, POLITE_DELETE_S)
+            async with self._fleet.limit(place.name):
+                await self._leave_host(row, place)
         with self._store.write() as tx:
             tx.drop_instance(row.set_uid, row.instance_id)
             tx.add_events([self._event(row, "remove", f"nothing of it is left on {monitor.name}")])
@@ -218,13 +325,27 @@ class Actor:
         return False
 
     async def _deallocate(self, row: Instance, *, is_hard: bool) -> None:
+        await self._undefine(row, self._monitor(row), is_hard=is_hard)
+        self._update(row, "deallocate", "its disk is kept", changed_at=self._now())
+
+    async def _hibernate(self, row: Instance) -> None:
+        """Where its memory cannot be saved it goes on running, and is wanted so again."""
         monitor = self._monitor(row)
         await self._guests.forget(self.address(row).key)
-        if not is_hard and monitor.power_of(self.owner(row)) is Power.RUNNING:
-            await self._stopped_politely(row, monitor, POLITE_STOP_S)
-        await monitor.host.undefine(self.owner(row))
-        monitor.changed(self.owner(row), None)
-        self._update(row, "deallocate", "its disk is kept", changed_at=self._now())
+        try:
+            await monitor.host.hibernate(self.owner(row))
+        except (HostRefused, InsufficientCapacity) as error:
+            self._stay_awake(row, Failure(error.code, error.message, self._now()))
+            return
+        monitor.changed(self.owner(row), Power.SAVED)
+        told = f"its memory is saved on {monitor.name}"
+        self._update(row, "hibernate", told, changed_at=self._now(), failure=None)
+
+    def _stay_awake(self, row: Instance, failure: Failure) -> None:
+        current = self._store.instance(row.set_uid, row.instance_id)
+        still = current is not None and current.wanted_power is WantedPower.HIBERNATED
+        again: dict[str, Any] = {"wanted_power": WantedPower.RUNNING} if still else {}
+        self._update(row, "hibernate", failure.message, failure=failure, **again)
 
     async def _await(self, row: Instance) -> None:
         deadline = (row.booted_at or row.changed_at) + OS_PROVISIONING_TIMEOUT_S
@@ -236,50 +357,10 @@ class Actor:
             await asyncio.sleep(AWAIT_EVERY_S)
         self._update(row, "await", "its operating system answers", stage=Stage.CONFIGURING)
 
-    async def _run_extension(self, row: Instance, name: str, sequence: int) -> None:
-        extension, request = self._wishes.script(row, name, sequence)
-        values = extension.properties
-        begun = ExtensionState(
-            extension.name,
-            f"{values.publisher}.{values.type}",
-            values.type_handler_version,
-            sequence,
-            "transitioning",
-            "running",
-            self._now(),
-        )
-        self._put_extension(row, begun, f"{name} begins with configuration {sequence}")
-        result = await self._guests.run_script(self.address(row), request)
-        ended = _ended(begun, result, self._now())
-        how = f": {result.message}" if result.exit_code is None else f", exit code {result.exit_code}"
-        self._put_extension(row, ended, f"{name} {ended.code}{how}")
-
-    def _put_extension(self, row: Instance, state: ExtensionState, told: str) -> None:
-        current = self._store.instance(row.set_uid, row.instance_id) or row
-        extensions = {**current.extensions, state.name: state}
-        outcome = "failed" if state.code == "failed" else "done"
-        self._update(row, "extension", told, outcome, extensions=extensions, changed_at=self._now())
-
-
-def _ended(begun: ExtensionState, result: ScriptResult, at: float) -> ExtensionState:
-    head = "Command execution finished" if result.is_success else result.message or "Command execution failed"
-    message = f"{head}\n[stdout]\n{result.stdout_tail}\n[stderr]\n{result.stderr_tail}"
-    code = "succeeded" if result.is_success else "failed"
-    return ExtensionState(
-        begun.name,
-        begun.type,
-        begun.type_handler_version,
-        begun.sequence,
-        code,  # type: ignore[arg-type]
-        message,
-        at,
-        result.exit_code,
-    )
-
 
 def is_interruptible(step: Step) -> bool:
     """Waiting and scripts may be broken off when the guest is gone; work on hosts runs to its end."""
-    return isinstance(step, steps.AwaitGuest | steps.RunExtension)
+    return isinstance(step, steps.AwaitGuest | steps.RunExtension | steps.StopExtension)
 
 
 def still_makes_sense(step: Step, row: Instance | None, power: Power | None) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -21,14 +21,16 @@ from orchestrator.control.fleet import Fleet
 from orchestrator.control.health_watch import HealthWatch, Target
 from orchestrator.control.wishes import Wishes
 from orchestrator.errors import VmssError
+from orchestrator.model.custom_metrics import CustomMetrics
 from orchestrator.model.guest import Power
 from orchestrator.model.health import Health
 from orchestrator.model.instance import Instance, Stage
 from orchestrator.model.scale_set import Event, EventPhase, OperationStatus, ScaleSet
+from orchestrator.plan.health import HealthTrack
 from orchestrator.plan.inputs import Rules, Seen, SetWish, Sight, World
 from orchestrator.plan.operations import judge_operation
 from orchestrator.plan.planner import plan_set
-from orchestrator.plan.steps import Plan, Step
+from orchestrator.plan.steps import Plan, RunExtension, Step
 from orchestrator.store import Store
 
 log = structlog.get_logger()
@@ -121,11 +123,8 @@ class SetLoop:
         """What is known of one instance now."""
         retry_at = self._retries.get(row.instance_id, (0, 0.0))[1]
         track = self._parts.health.track(self.uid, row.instance_id)
-        health = None
-        if track is not None:
-            health = Health.INITIALIZING if track.last_probe_at is None else track.health
-        is_busy = row.instance_id in self._running
-        return Seen(self._sight(row), health, track.changed_at if track else 0.0, is_busy, retry_at)
+        seen = Seen(self._sight(row), is_busy=row.instance_id in self._running, retry_at=retry_at)
+        return seen if track is None else _with_health(seen, track)
 
     def _sight(self, row: Instance) -> Sight:
         monitor = self._parts.fleet.find(row.host)
@@ -164,9 +163,18 @@ class SetLoop:
         for instance_id, running in list(self._running.items()):
             monitor = self._parts.fleet.find(running.row.host)
             power = monitor.power_of(self._parts.actor.owner(running.row)) if monitor and monitor.is_up else None
-            if not still_makes_sense(running.step, rows.get(instance_id), power):
+            row = rows.get(instance_id)
+            if not still_makes_sense(running.step, row, power) or self._is_to_end(running.step, row):
                 running.task.cancel()
                 del self._running[instance_id]
+
+    def _is_to_end(self, step: Step, row: Instance | None) -> bool:
+        """Whether this is an extension's run that was cancelled, or whose configuration nobody wants any more."""
+        if not isinstance(step, RunExtension) or row is None:
+            return False
+        state = row.extensions.get(step.name)
+        is_cancelled = state is not None and state.cancelled_by is not None and state.is_running
+        return is_cancelled or not self._parts.wishes.wants_extension(row, step.name, step.sequence)
 
     def _begin(self, record: ScaleSet, world: World, plan: Plan) -> None:
         """Mark every action in the store, then start them all."""
@@ -272,6 +280,19 @@ class SetLoop:
             tx.add_events([event])
         self._judge(None, world)
         return None
+
+
+def _with_health(seen: Seen, track: HealthTrack) -> Seen:
+    metrics = track.metrics or CustomMetrics()
+    return replace(
+        seen,
+        health=Health.INITIALIZING if track.last_probe_at is None else track.health,
+        health_since=track.changed_at,
+        health_detail=track.detail,
+        phase=metrics.phase,
+        is_upgrade_skipped=metrics.is_upgrade_skipped,
+        metrics=track.metrics,
+    )
 
 
 def _gist(note: str) -> str:

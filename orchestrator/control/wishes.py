@@ -7,7 +7,7 @@ from functools import lru_cache
 from orchestrator.control.specs import AddressSpaces
 from orchestrator.errors import NotFound
 from orchestrator.guest.port import ScriptRequest
-from orchestrator.model.arm.extensions import Extension
+from orchestrator.model.arm.extensions import Extension, scripts_before
 from orchestrator.model.arm.rules import health_source
 from orchestrator.model.arm.scale_set import HealthSource, ScaleSetResource, parse_scale_set
 from orchestrator.model.arm.write_only import join_secrets
@@ -16,7 +16,8 @@ from orchestrator.model.health import ProbeSettings
 from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
-from orchestrator.plan.inputs import ExtensionWish, RepairWish, SetWish
+from orchestrator.plan.extensions import time_left_s
+from orchestrator.plan.inputs import ExtensionWish, RepairWish, SetWish, join_extensions
 from orchestrator.store import Store
 
 
@@ -29,6 +30,7 @@ class Wishes:
         self._sizes = sizes
         self._resource = lru_cache(maxsize=512)(self._parse)
         self._profile = lru_cache(maxsize=512)(self._read_profile)
+        self._extensions = lru_cache(maxsize=512)(self._read_extensions)
         self._known: dict[tuple[str, int], ScaleSet] = {}
         self._sources: dict[tuple[str, int], tuple[ProbeSettings, HealthSource] | None] = {}
         self._outside: dict[str, tuple[int, ProbeSettings | None]] = {}
@@ -83,23 +85,47 @@ class Wishes:
             changed_at=record.changed_at,
             has_agent=resource.profile.os_profile.linux_configuration.provision_vm_agent,
             health_interval_s=source[0].interval_s if source else None,
+            own_extensions=self._own_extensions(record.uid),
             extensions={version: self._extensions(record.uid, version) for version in _versions(record, rows)},
             is_flexible=record.is_flexible,
             is_deleting=record.is_deleting,
         )
 
-    def _extensions(self, uid: str, version: int) -> tuple[ExtensionWish, ...]:
+    def _read_extensions(self, uid: str, version: int) -> tuple[ExtensionWish, ...]:
         record, resource = self._profile(uid, version)
+        extensions = resource.profile.extension_profile.extensions
+        after = scripts_before(extensions)
         return tuple(
             ExtensionWish(
                 each.name,
                 record.extension_sequences.get(each.name, 0),
-                each.properties.provision_after_extensions,
+                after[each.name],
                 each.properties.suppress_failures,
             )
-            for each in resource.profile.extension_profile.extensions
+            for each in extensions
             if each.is_custom_script
         )
+
+    def _own_extensions(self, uid: str) -> dict[int, tuple[ExtensionWish, ...]]:
+        """Those that instances have for themselves, by instance."""
+        found: dict[int, tuple[ExtensionWish, ...]] = {}
+        for each in self._store.own_extensions(uid):
+            after = tuple(each.properties.get("provisionAfterExtensions", ()))
+            is_suppressed = bool(each.properties.get("suppressFailures"))
+            one = ExtensionWish(each.name, each.sequence, after, is_suppressed)
+            found[each.instance_id] = (*found.get(each.instance_id, ()), one)
+        return found
+
+    def extensions_of(self, row: Instance) -> tuple[ExtensionWish, ...]:
+        """All that run on this instance, its own and those of the model that it is on."""
+        return join_extensions(
+            self._extensions(row.set_uid, row.model_version),
+            self._own_extensions(row.set_uid).get(row.instance_id, ()),
+        )
+
+    def wants_extension(self, row: Instance, name: str, sequence: int) -> bool:
+        """Whether a run of it with that configuration is to go on."""
+        return any((each.name, each.sequence) == (name, sequence) for each in self.extensions_of(row))
 
     def health(self, record: ScaleSet, row: Instance) -> tuple[ProbeSettings, HealthSource] | None:
         """The one health source of an instance. The probe from outside is a policy of the set and counts at
@@ -121,17 +147,22 @@ class Wishes:
         return settings
 
     def script(self, row: Instance, name: str, sequence: int) -> tuple[Extension, ScriptRequest]:
-        """What the CustomScript extension of that name asks to be run on this instance."""
+        """What the CustomScript extension of that name asks to be run on this instance. Its ``timeout_s`` is what
+        is left of the time budget, which may be nothing."""
         _, resource = self.made_from(row)
-        extension = resource.profile.extension_profile.find(name)
+        own = self._store.own_extension(row.set_uid, row.instance_id, name)
+        profile = resource.profile.extension_profile
+        extension = Extension.model_validate(own.whole_body) if own else profile.find(name)
         if extension is None:
             raise NotFound(f"Extension {name} is not in the model.", target=name)
         values = extension.properties
         parsed = parse_custom_script(
             values.settings, values.protected_settings, values.type_handler_version, extension.name
         )
-        budget = resource.profile.extension_profile.extensions_time_budget.total_seconds()
-        return extension, ScriptRequest.of(parsed, name, sequence, budget)
+        current = self._store.instance(row.set_uid, row.instance_id) or row
+        budget_s = profile.extensions_time_budget.total_seconds()
+        left_s = time_left_s(current, self.extensions_of(row), name, budget_s)
+        return extension, ScriptRequest.of(parsed, name, sequence, left_s)
 
 
 def _versions(record: ScaleSet, rows: list[Instance]) -> set[int]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from orchestrator.model.arm.names import InstanceNames
+from orchestrator.model.custom_metrics import CustomMetrics
 from orchestrator.model.health import Health
 from orchestrator.model.instance import Instance
 from orchestrator.model.rolling_upgrade import RollingUpgrade
@@ -80,13 +81,19 @@ class ExtensionWish:
     is_failure_suppressed: bool = False
 
 
+def join_extensions(shared: tuple[ExtensionWish, ...], own: tuple[ExtensionWish, ...]) -> tuple[ExtensionWish, ...]:
+    """Those of the model, then an instance's own. Names are unique over both; were they not, its own would count."""
+    names = {each.name.lower() for each in own}
+    return (*(each for each in shared if each.name.lower() not in names), *own) if own else shared
+
+
 @dataclass(frozen=True, slots=True)
 class SetWish:
     """What is wanted of one scale set, in the words of the plan. ``extensions`` is by model version: an
-    instance keeps those of the model it was made from until it is upgraded. ``differences`` is by model version,
-    too: how an instance on that version comes to the newest; and so are ``sizes``, vCPUs and MiB. ``proximity_zone`` is where the proximity placement
-    group has its instances already; with none the first instance chooses. ``host_group`` names the dedicated
-    hosts; without one only undedicated hosts are taken."""
+    instance keeps those of the model it was made from until it is upgraded. So are ``sizes`` (vCPUs and MiB) and
+    ``differences``: how an instance on that version comes to the newest. ``proximity_zone`` is where the proximity
+    placement group has its instances already; with none the first instance chooses. ``host_group`` names the
+    dedicated hosts; without one only undedicated hosts are taken."""
 
     uid: str
     name: str
@@ -123,6 +130,7 @@ class SetWish:
     proximity_zone: str | None = None
     health_interval_s: float | None = None
     extensions: Mapping[int, tuple[ExtensionWish, ...]] = field(default_factory=dict)
+    own_extensions: Mapping[int, tuple[ExtensionWish, ...]] = field(default_factory=dict)
     extensions_budget_s: float = 5400.0
     is_deleting: bool = False
 
@@ -139,8 +147,9 @@ class SetWish:
         return InstanceNames(self.name, self.uid, self.is_flexible)
 
     def extensions_of(self, row: Instance) -> tuple[ExtensionWish, ...]:
-        """The extensions of the model that this instance is on."""
-        return self.extensions.get(row.model_version, ())
+        """The extensions of the model that this instance is on, and those it has for itself (by instance id)."""
+        shared, own = self.extensions.get(row.model_version, ()), self.own_extensions.get(row.instance_id, ())
+        return join_extensions(shared, own)
 
 
 class Sight(StrEnum):
@@ -155,7 +164,8 @@ class Sight(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One instance as it is now. ``is_busy``: an action on it is under way. ``retry_at``: not before then.
-    ``phase`` and ``is_upgrade_skipped`` are what its health extension's custom metrics say (reference 4.5)."""
+    ``phase`` and ``is_upgrade_skipped`` are what its health extension's custom metrics say (reference 4.5);
+    ``health_detail`` and ``metrics`` are the words behind its health, for people."""
 
     sight: Sight
     health: Health | None = None
@@ -164,6 +174,8 @@ class Seen:
     retry_at: float = 0.0
     phase: int | None = None
     is_upgrade_skipped: bool = False
+    health_detail: str = ""
+    metrics: CustomMetrics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,5 +259,4 @@ class World:
 
     def surged(self) -> frozenset[int]:
         """Instances made beyond the capacity by the batch of a running upgrade."""
-        running = self.upgrade is not None and self.upgrade.is_running
-        return frozenset(self.upgrade.surged) if self.upgrade and running else frozenset()
+        return frozenset(self.upgrade.surged) if self.upgrade and self.upgrade.is_running else frozenset()

@@ -34,6 +34,8 @@ def judge_operation(operation: Operation, wish: SetWish | None, world: World) ->
 
 
 def _judge(operation: Operation, wish: SetWish | None, world: World) -> Verdict:
+    if operation.kind is OperationKind.RUN_COMMAND:
+        return RUNNING_ON  # whoever runs the command ends it
     if wish is None:
         return DONE
     if operation.kind is OperationKind.DELETE_SET:
@@ -109,6 +111,9 @@ def _judge_one(operation: Operation, number: int, row: Instance | None, world: W
     if row is None or row.is_gone:
         message = f"Instance {number} was deleted before the operation ended."
         return Verdict(OperationStatus.FAILED, Failure("OperationPreempted", message, world.now))
+    if row.is_quarantined:
+        message = f"Instance {number} failed again and again and was taken out of service."
+        return Verdict(OperationStatus.FAILED, Failure("OperationPreempted", message, world.now))
     if row.stage is Stage.FAILED and row.failure and _needs_ready(operation.kind):
         return Verdict(OperationStatus.FAILED, row.failure)
     if operation.kind is OperationKind.REDEPLOY and row.redeploys_wanted < operation.instances[number]:
@@ -117,7 +122,12 @@ def _judge_one(operation: Operation, number: int, row: Instance | None, world: W
 
 
 def _needs_ready(kind: OperationKind) -> bool:
-    return kind not in {OperationKind.POWER_OFF, OperationKind.DEALLOCATE, OperationKind.HIBERNATE}
+    return kind not in {
+        OperationKind.POWER_OFF,
+        OperationKind.DEALLOCATE,
+        OperationKind.HIBERNATE,
+        OperationKind.CANCEL_EXTENSION,
+    }
 
 
 def _has_reached(operation: Operation, row: Instance, world: World) -> bool:
@@ -133,6 +143,8 @@ def _has_reached(operation: Operation, row: Instance, world: World) -> bool:
             return sight is Sight.DEAD or row.wanted_power is not WantedPower.HIBERNATED
         case OperationKind.REDEPLOY:
             return is_running and row.redeploys_done >= wanted and row.moving_from is None
+        case OperationKind.CANCEL_EXTENSION:
+            return not any(state.is_running and state.cancelled_by for state in row.extensions.values())
         case OperationKind.REAPPLY:
             return is_running or row.wanted_power is not WantedPower.RUNNING
         case OperationKind.RESTART:

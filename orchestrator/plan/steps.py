@@ -202,6 +202,15 @@ class NoteRebalance(SetStep):
 
 
 @dataclass(frozen=True, slots=True)
+class StopExtension(Step):
+    """End what runs of an extension in the guest: it was cancelled, or nobody wants that configuration any more."""
+
+    kind: ClassVar[str] = "stop_extension"
+    name: str
+    sequence: int
+    is_cancelled: bool
+
+@dataclass(frozen=True, slots=True)
 class CreateGuest(Step):
     kind: ClassVar[str] = "create"
     host: str

@@ -122,6 +122,21 @@ class ExtensionProfile(ArmModel):
         return next((e for e in self.extensions if e.name.lower() == name.lower()), None)
 
 
+def scripts_before(extensions: Sequence[Extension]) -> dict[str, tuple[str, ...]]:
+    """By name, the scripts that each is provisioned after: through one that runs nothing (it is provisioned as soon
+    as those before it are), those that it comes after itself."""
+    by_name = {each.name.lower(): each for each in extensions}
+
+    def before(extension: Extension) -> set[str]:
+        found: set[str] = set()
+        for name in extension.properties.provision_after_extensions:
+            other = by_name[name.lower()]
+            found |= {other.name} if other.is_custom_script else before(other)
+        return found
+
+    return {each.name: tuple(sorted(before(each))) for each in extensions}
+
+
 def _with_proper_names(extension: Extension, proper: Mapping[str, str]) -> Extension:
     """``provisionAfterExtensions`` in the case that the extensions are written in themselves."""
     after = tuple(proper[name.lower()] for name in extension.properties.provision_after_extensions)
