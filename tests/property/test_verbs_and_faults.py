@@ -21,7 +21,21 @@ from tests.simulation.story import REPAIRING, Story, body
 
 ACTIONS = st.sampled_from(["Replace", "Restart", "Reimage"])
 RULES = st.sampled_from(["Default", "OldestVM", "NewestVM"])
-VERBS = st.sampled_from(["start", "stop", "hard_stop", "deallocate", "restart", "reimage", "delete", "protect"])
+VERBS = st.sampled_from(
+    [
+        "start",
+        "stop",
+        "hard_stop",
+        "deallocate",
+        "hibernate",
+        "restart",
+        "reimage",
+        "redeploy",
+        "reapply",
+        "delete",
+        "protect",
+    ]
+)
 HOSTS = st.sampled_from(["h1", "h2", "h3"])
 
 
