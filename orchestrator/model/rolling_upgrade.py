@@ -34,7 +34,7 @@ class RollingUpgrade:
 
     ``model_version`` is what instances are brought to. ``image_version`` is the exact image for an upgrade of the
     image. ``batch`` maps each instance of the batch under way to the model version it had before (to go back to),
-    ``surged`` holds new instances made for that batch. ``upgraded``, ``failed``, ``rolled_back`` are instance ids.
+    ``batch_images`` the image version they stood on; ``surged`` holds new instances made for that batch. ``upgraded``, ``failed``, ``rolled_back`` are instance ids.
     ``phases`` is what the instances' health said of their order when it began (reference 4.5, custom ordering);
     ``skipped`` asked to be left alone. Times are epoch seconds.
     """
@@ -54,6 +54,7 @@ class RollingUpgrade:
     ended_at: float | None = None
     batch_number: int = 0
     batch: Mapping[int, int] = field(default_factory=dict)
+    batch_images: Mapping[int, str] = field(default_factory=dict)
     batch_began_at: float | None = None
     surged: tuple[int, ...] = ()
     paused_until: float | None = None

@@ -66,8 +66,10 @@ def _counted_otherwise(step: Step, row: Instance, now: float) -> Instance:
         case steps.RefuseRedeploy(reason=reason):
             failure = Failure("AllocationFailed", reason, now)
             return row.but(redeploys_wanted=row.redeploys_done, failure=failure)
-        case steps.QuarantineInstance():
-            return row.but(quarantined_at=now, changed_at=now)
+        case steps.QuarantineInstance(reason=reason):
+            return wishes.quarantined(row, now, Failure("RepeatedFailures", reason, now))
+        case steps.ForgetRepairs():
+            return wishes.forgiven(row)
         case steps.KeepInstance():
             return row.but(is_on_trial=False)
         case _:
@@ -85,17 +87,21 @@ def _repaired(row: Instance, wish: SetWish, sight: Sight, now: float, new_key: M
 
 
 def _on_model(step: steps.ApplyModel, row: Instance, wish: SetWish, now: float, new_key: MakeKey) -> Instance:
-    """Size figures follow the set where the domain is made anew."""
-    size = {"vcpus": wish.vcpus, "memory_mib": wish.memory_mib}
+    """Size figures follow the model where the domain is made anew. What is off stays off, whatever it costs."""
+    vcpus, memory_mib = wish.sizes.get(step.model_version, (wish.vcpus, wish.memory_mib))
+    size = {"vcpus": vcpus, "memory_mib": memory_mib}
     match step.how:
         case Cost.NOTHING:
-            return row.but(model_version=step.model_version)
+            before = {each.name: each.sequence for each in wish.extensions_of(row)}
+            after = {each.name: each.sequence for each in wish.extensions.get(step.model_version, ())}
+            return wishes.renumbered(row, model_version=step.model_version, before=before, after=after)
         case Cost.IN_PLACE:
             return wishes.reconfigured(row, now, model_version=step.model_version)
         case Cost.RESTART:
             return wishes.redefined(row, now, model_version=step.model_version).but(**size)
         case Cost.REIMAGE:
-            key = new_key()
-            return wishes.reimaged(row, now, model_version=step.model_version, host_key=key).but(**size)
+            fresh = wishes.reimaged(row, now, model_version=step.model_version, host_key=new_key())
+            power = {"wanted_power": row.wanted_power, "is_hard_stop": row.is_hard_stop}
+            return fresh.but(image_version=step.image_version, **power, **size)
         case Cost.REPLACE:
             raise TypeError("replacing an instance makes another one; it is not done to a row")
