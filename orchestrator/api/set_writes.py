@@ -13,6 +13,7 @@ from orchestrator.api.context import Api, SetAddress
 from orchestrator.api.long_running import new_operation
 from orchestrator.api.rolling_upgrades import DEADLINE_S, is_rolling, upgrade_again
 from orchestrator.errors import BadInput, NotPossible, PreconditionFailed
+from orchestrator.model.arm.extension_numbers import next_numbers
 from orchestrator.model.arm.merge import merge_body
 from orchestrator.model.arm.mutability import check_mutable, check_patchable
 from orchestrator.model.arm.scale_set import ScaleSetResource, parse_scale_set
@@ -126,7 +127,7 @@ def _changed(record: ScaleSet, old: ScaleSetResource, new: ScaleSetResource, now
         version=record.version + 1,
         model_version=record.model_version + (1 if is_new_model else 0),
         changed_at=now,
-        extension_sequences=_sequences(record, old, new),
+        extension_sequences=next_numbers(record.extension_sequences, old, new),
     )
 
 
@@ -140,17 +141,6 @@ def _asks_the_site(resource: ScaleSetResource) -> tuple[Any, ...]:
     must not fail over an image that was taken out of the catalogue meanwhile."""
     storage, network = resource.profile.storage_profile, resource.profile.network_profile
     return resource.sku.name, resource.zones, storage, network, resource.properties.platform_fault_domain_count
-
-
-def _sequences(record: ScaleSet, old: ScaleSetResource, new: ScaleSetResource) -> dict[str, int]:
-    """Configuration numbers: raised when an extension's configuration changes, kept when it is removed, so
-    that no number ever stands for two configurations."""
-    known = {each.name: each.fingerprint for each in old.profile.extension_profile.extensions}
-    numbers = dict(record.extension_sequences)
-    for each in new.profile.extension_profile.extensions:
-        if known.get(each.name) != each.fingerprint:
-            numbers[each.name] = numbers.get(each.name, 0) + 1
-    return numbers
 
 
 def _what_changed(before: ScaleSet, after: ScaleSet) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from orchestrator.control.reverting import reverted
 from orchestrator.control.specs import AddressSpaces, SpecMaker
 from orchestrator.control.wishes import Wishes
+from orchestrator.errors import NotFound
 from orchestrator.model.addresses import mac_of
 from orchestrator.model.guest import Owner
 from orchestrator.model.instance import Failure, Instance, Stage
@@ -39,7 +41,7 @@ class Decider:
         """One transaction for the whole plan's decisions. Raises ``NotPossible`` when no address is left."""
         decisions = plan.decisions
         rows: dict[int, Instance | None] = {row.instance_id: row for row in world.rows}
-        wish = self._wishes.wish(record, [])
+        wish = self._wishes.wish(record, list(world.rows))
         added = [step for step in decisions if isinstance(step, steps.AddInstance)]
         new = self._new_rows(record, added)
         with self._store.write() as tx:
@@ -119,6 +121,8 @@ class Decider:
         match step:
             case steps.PutUpgrade(upgrade=upgrade):
                 tx.put_rolling_upgrade(upgrade)
+            case steps.RevertSet(model_version=version):
+                self._revert(tx, record, version)
             case steps.ProveModel(model_version=version):
                 tx.update_set_fields(record.uid, proven_model_version=version)
             case steps.SuspendRepairs():
@@ -127,3 +131,12 @@ class Decider:
                 tx.update_set_fields(record.uid, rebalanced_at=self._now())
             case _:
                 raise TypeError(f"{step.kind} is not a decision about a set")
+
+    def _revert(self, tx: Transaction, record: ScaleSet, version: int) -> None:
+        """From the set as this transaction has it: instances may have got ids in it."""
+        current, older = self._store.scale_set(record.uid), self._store.profile(record.uid, version)
+        if current is None or older is None:
+            raise NotFound(f"Model {version} of scale set {record.name} is not kept.")
+        back = reverted(current, older, self._now())
+        tx.put_scale_set(back, expected_version=current.version)
+        tx.put_profile(back)
