@@ -59,6 +59,8 @@ def looks(api: Api, record: ScaleSet, rows: list[Instance]) -> Iterator[Subject]
             power=power_state(row, sight.sight),
             health=sight.health,
             health_since=sight.health_since,
+            health_detail=sight.health_detail,
+            custom_metrics=sight.metrics,
             is_hibernated=_is_hibernated(row, sight.sight),
             is_host_draining=row.host in draining,
             image=find_image(_image_name(model, row)),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import h11
 
 from orchestrator.guest.channel import ByteStream
+from orchestrator.model.custom_metrics import read_custom_metrics
 from orchestrator.model.health import Health, ProbeResult, ProbeSettings
 
-USER_AGENT = "vmss-health/1.0"  # Azure's is ApplicationHealthExtension/1.0; ours says who asks
+USER_AGENT = "ApplicationHealthExtension/1.0"  # Azure's: what an application already knows and lets in
 BODY_MAX_BYTES = 65_536
 _HEAD_MAX_BYTES = 16_384
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -58,19 +60,21 @@ def judge_answer(settings: ProbeSettings, answer: HttpAnswer) -> ProbeResult:
         return ProbeResult(Health.UNKNOWN, said)
     if answer.body is None:
         return ProbeResult(Health.UNKNOWN, f"{said}, but the body is longer than {BODY_MAX_BYTES} bytes")
-    state = _named_state(answer.body)
+    body = _json_object(answer.body)
+    named = body.get("ApplicationHealthState")
+    state = _STATES.get(named) if isinstance(named, str) else None
     if state is None:
         return ProbeResult(Health.UNKNOWN, f"{said}, but the body names no ApplicationHealthState")
-    return ProbeResult(state, f"{said}, {state.value}")
+    return ProbeResult(state, f"{said}, {state.value}", read_custom_metrics(body))
 
 
-def _named_state(body: bytes) -> Health | None:
+def _json_object(body: bytes) -> dict[str, Any]:
+    """Empty for what is none."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    named = value.get("ApplicationHealthState") if isinstance(value, dict) else None
-    return _STATES.get(named) if isinstance(named, str) else None
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _request(connection: h11.Connection, settings: ProbeSettings, host: str) -> bytes:

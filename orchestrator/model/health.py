@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from orchestrator.model.custom_metrics import CustomMetrics
+
 
 class Health(StrEnum):
     HEALTHY = "Healthy"
@@ -38,7 +40,9 @@ class ProbeSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One answer. ``health`` is what this answer alone says; ``detail`` is for people."""
+    """One answer. ``health`` is what this answer alone says; ``detail`` is for people. ``metrics`` is ``None`` unless
+    the application itself answered in rich states."""
 
     health: Health
     detail: str = ""
+    metrics: CustomMetrics | None = None

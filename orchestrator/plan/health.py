@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from orchestrator.model.custom_metrics import CustomMetrics
 from orchestrator.model.health import Health, ProbeResult, ProbeSettings
 
 
@@ -22,7 +23,8 @@ class HealthTrack:
 
     ``health`` holds since ``changed_at``. ``latest`` is what the last answer alone said, ``streak`` how many
     in a row said it, ``detail`` its words. ``last_probe_at`` of ``None`` means never asked: the health is
-    then Unknown (binary) or Initializing (rich), and says nothing of the guest.
+    then Unknown (binary) or Initializing (rich), and says nothing of the guest. ``metrics`` is what the application
+    said last: silence takes nothing back.
     """
 
     health: Health
@@ -32,6 +34,7 @@ class HealthTrack:
     streak: int = 0
     last_probe_at: float | None = None
     detail: str = ""
+    metrics: CustomMetrics | None = None
 
     @classmethod
     def begin(cls, settings: ProbeSettings, now: float) -> HealthTrack:
@@ -42,7 +45,14 @@ class HealthTrack:
 def judge(settings: ProbeSettings, track: HealthTrack, result: ProbeResult, now: float) -> HealthTrack:
     """The track after one more answer."""
     streak = track.streak + 1 if result.health == track.latest else 1
-    counted = replace(track, latest=result.health, streak=streak, last_probe_at=now, detail=result.detail)
+    counted = replace(
+        track,
+        latest=result.health,
+        streak=streak,
+        last_probe_at=now,
+        detail=result.detail,
+        metrics=result.metrics or track.metrics,
+    )
     health = _health_after(settings, counted, is_first=track.last_probe_at is None, now=now)
     return counted if health == track.health else replace(counted, health=health, changed_at=now)
 

@@ -14,6 +14,7 @@ from orchestrator.guest.http_question import BODY_MAX_BYTES, USER_AGENT, HttpAns
 from orchestrator.guest.port import GuestAddress
 from orchestrator.guest.probes import probe_outside
 from orchestrator.guest.seed import make_host_key
+from orchestrator.model.custom_metrics import CustomMetrics
 from orchestrator.model.health import Health, ProbeResult, ProbeSettings
 from tests.guests.web_server import Answer, WebServer, serving
 from tests.unit.guest.talking_server import talking
@@ -132,8 +133,9 @@ def test_in_binary_the_body_is_not_waited_for() -> None:
 
 @pytest.mark.parametrize("state", ["Healthy", "Unhealthy"])
 def test_a_rich_answer_names_the_state(web: WebServer, state: str) -> None:
-    web.answers["/"] = Answer(202, f'{{"ApplicationHealthState": "{state}", "CustomMetrics": "{{}}"}}'.encode())
-    assert ask("http", web.port, is_rich=True) == ProbeResult(Health(state), f"HTTP 202, {state}")
+    web.answers["/"] = Answer(202, f'{{"ApplicationHealthState": "{state}", "customMetrics": "{{}}"}}'.encode())
+    metrics = CustomMetrics("{}")
+    assert ask("http", web.port, is_rich=True) == ProbeResult(Health(state), f"HTTP 202, {state}", metrics)
 
 
 def test_a_rich_body_without_a_length_ends_with_the_connection() -> None:
