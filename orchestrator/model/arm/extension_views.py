@@ -12,6 +12,7 @@ from orchestrator.model.instance import Instance
 
 if TYPE_CHECKING:
     from orchestrator.model.arm.instance_views import Look
+    from orchestrator.model.custom_metrics import CustomMetrics
 
 _FOUND = {
     Health.HEALTHY: ("succeeded", "Info", "The application was found to be healthy"),
@@ -68,7 +69,14 @@ def _health_substatuses(health: Health, look: Look) -> list[Status]:
             f"ComponentStatus/ApplicationHealthState/{outcome}", health.value, at, level=level, message=health.value
         ),
     ]
-    if look.custom_metrics is not None:
-        code = "ComponentStatus/CustomMetrics/succeeded"
-        told.append(status(code, "Provisioning succeeded", at, message=look.custom_metrics))
+    if (metrics := look.custom_metrics) is not None and (metrics.text or metrics.problem):
+        told.append(_metrics_substatus(metrics))
     return told
+
+
+def _metrics_substatus(metrics: CustomMetrics) -> Status:
+    """The application's own words, as they are; with what is wrong with them, if they have no effect."""
+    if metrics.problem is None:
+        return status("ComponentStatus/CustomMetrics/succeeded", "Provisioning succeeded", message=metrics.text)
+    code = "ComponentStatus/CustomMetrics/failed"
+    return status(code, metrics.problem, level="Warning", message=metrics.text)

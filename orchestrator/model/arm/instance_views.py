@@ -22,6 +22,7 @@ from orchestrator.model.arm.statuses import (
     stable_uuid,
     status,
 )
+from orchestrator.model.custom_metrics import CustomMetrics
 from orchestrator.model.guest import Owner
 from orchestrator.model.health import Health
 from orchestrator.model.instance import Instance, Stage
@@ -40,14 +41,14 @@ class ImageLook:
 @dataclass(frozen=True, slots=True)
 class Look:
     """What is seen of one instance now. ``health`` is ``None`` when the set has no health source;
-    ``custom_metrics`` is the JSON text that a rich health answer carried. ``image`` is ``None`` when the catalogue
+    ``custom_metrics`` is what a rich health answer carried beside it. ``image`` is ``None`` when the catalogue
     does not have it. ``agent_version`` is the daemon's: it is the agent, over SSH."""
 
     power: PowerState
     health: Health | None = None
     health_since: float = 0.0
     health_detail: str = ""
-    custom_metrics: str | None = None
+    custom_metrics: CustomMetrics | None = None
     is_hibernated: bool = False
     is_host_draining: bool = False
     image: ImageLook | None = None

@@ -48,8 +48,11 @@ def _service(record: ScaleSet, name: ServiceName, rows: Sequence[Instance]) -> J
 
 
 def _changed_at(record: ScaleSet, name: ServiceName, touched: Sequence[Instance]) -> float:
-    """The last sign of work that is still there; the beginning of the set if there is none."""
+    """The last sign of it that is still there: work on an instance, or its suspension, a change of the set;
+    the beginning of the set if there is none."""
     signs = [record.created_at, *(row.changed_at for row in touched)]
+    if is_suspended(record, name):
+        signs.append(record.changed_at)
     if name == "AutomaticZoneRebalancing" and record.rebalanced_at is not None:
         signs.append(record.rebalanced_at)
     return max(signs)
