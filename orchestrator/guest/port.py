@@ -23,6 +23,7 @@ class GuestAddress:
     vm_uuid: str
 
 
+TIME_LIMIT_WORDS = "It was stopped at its time limit"
 Area = Literal["custom-script", "run-command"]
 
 
@@ -81,6 +82,11 @@ class ScriptResult:
     @property
     def is_success(self) -> bool:
         return self.exit_code == 0
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was stopped at its time limit."""
+        return self.exit_code is None and self.message.startswith(TIME_LIMIT_WORDS)
 
 
 class Guests(Protocol):
