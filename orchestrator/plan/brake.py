@@ -22,22 +22,20 @@ class Outage:
 
 
 def find_outage(world: World, sick: Sequence[Instance]) -> Outage | None:
-    """Whether ``sick`` (all of the set that are) look like one. Of several the widest is told, and all hold."""
+    """Whether ``sick`` (all of the set that are) look like one: the set's own before any host's."""
     counted = world.counted()
-    found = [*_of_the_set(world, counted, sick), *_of_hosts(world, counted, sick)]
-    if not found:
-        return None
-    return Outage(found[0].why, max(outage.held_until for outage in found))
+    of_set = _of_the_set(world, counted, sick)
+    return of_set or max(_of_hosts(world, counted, sick), key=lambda outage: outage.held_until, default=None)
 
 
-def _of_the_set(world: World, counted: Sequence[Instance], sick: Sequence[Instance]) -> list[Outage]:
+def _of_the_set(world: World, counted: Sequence[Instance], sick: Sequence[Instance]) -> Outage | None:
     """It began when one more than the share was sick: who flaps beyond that does not prolong it."""
     most = max(1, int(len(counted) * world.rules.brake_share))
     if len(sick) <= most:
-        return []
+        return None
     began = sorted(world.of(row).health_since for row in sick)[most]
     why = f"{len(sick)} of {len(counted)} instances are unhealthy at once"
-    return [Outage(why, began + world.rules.brake_hold_s)]
+    return Outage(why, began + world.rules.brake_hold_s)
 
 
 def _of_hosts(world: World, counted: Sequence[Instance], sick: Sequence[Instance]) -> list[Outage]:

@@ -9,7 +9,7 @@ from orchestrator.model.health import Health
 from orchestrator.model.instance import Instance, Stage, WantedPower
 from orchestrator.plan.inputs import SetWish, World
 from orchestrator.plan.placement import NoPlace, Placer
-from orchestrator.plan.scale_in import is_protected
+from orchestrator.plan.protection import is_protected
 
 
 def next_to_drain(wish: SetWish, world: World, placer: Placer) -> Instance | None:
@@ -23,7 +23,7 @@ def next_to_drain(wish: SetWish, world: World, placer: Placer) -> Instance | Non
         host = world.hosts.get(row.host or "")
         is_movable = row.wanted_power is WantedPower.RUNNING and not is_protected(row)
         if host and host.is_up and host.is_draining and is_movable:
-            return None if isinstance(placer.peek(), NoPlace) else row
+            return None if isinstance(placer.peek(is_replacement=True), NoPlace) else row
     return None
 
 

@@ -25,7 +25,7 @@ def plan_fate(wish: SetWish, world: World, row: Instance, draft: Draft) -> None:
     elif row.is_quarantined and _host_is_silent(world, row):
         return  # nobody waits for it: it is looked at when the host answers
     elif (silent := _silent_host(world, row, seen)) is not None:
-        _be_unreachable(world, row, silent, draft)
+        _be_unreachable(wish, world, row, silent, draft)
     elif seen.retry_at > world.now:
         draft.wake_times.append(seen.retry_at)
     elif row.wanted_power is not WantedPower.RUNNING:
@@ -58,7 +58,7 @@ def _leave(wish: SetWish, world: World, row: Instance, seen: Seen, draft: Draft)
         reason = "it was never placed" if row.host is None else f"host {row.host} was taken out for good"
         draft.decisions.append(steps.ForgetInstance(row.instance_id, reason))
     elif not host.is_up:
-        draft.notes.append(f"{row.instance_id}: to be removed when host {host.name} answers again")
+        draft.notes.append(f"{wish.id_of(row.instance_id)}: to be removed when host {host.name} answers again")
     elif seen.retry_at > world.now:
         draft.wake_times.append(seen.retry_at)
     else:
@@ -68,16 +68,17 @@ def _leave(wish: SetWish, world: World, row: Instance, seen: Seen, draft: Draft)
         draft.actions.append(steps.RemoveGuest(row.instance_id, why, host.name, is_hard))
 
 
-def _be_unreachable(world: World, row: Instance, name: str, draft: Draft) -> None:
+def _be_unreachable(wish: SetWish, world: World, row: Instance, name: str, draft: Draft) -> None:
     """Silence is not death: only after the lease is the instance given up."""
     host = world.hosts.get(name)
     since = host.silent_since if host else world.now - world.rules.host_lease_s
     lost_at = (world.now if since is None else since) + world.rules.host_lease_s
     if world.now < lost_at:
-        draft.notes.append(f"{row.instance_id}: unreachable, host {name} does not answer")
+        draft.notes.append(f"{wish.id_of(row.instance_id)}: unreachable, host {name} does not answer")
         draft.wake_times.append(lost_at)
     elif host is not None and not any(other.is_up for other in world.hosts.values()):
-        draft.notes.append(f"{row.instance_id}: kept although its lease is over: no host at all answers")
+        name_of_it = wish.id_of(row.instance_id)
+        draft.notes.append(f"{name_of_it}: kept although its lease is over: no host at all answers")
     else:
         reason = f"host {name} has not answered for {world.rules.host_lease_s:g} s, its lease is over"
         if host is None:

@@ -23,7 +23,8 @@ def plan_redeploys(world: World, placer: Placer, draft: Draft) -> None:
             continue
         host = world.hosts.get(row.host or "")
         if host is None or not host.is_up:
-            draft.notes.append(f"{row.instance_id}: is redeployed when host {row.host} answers: it has the disk")
+            name = placer.wish.id_of(row.instance_id)
+            draft.notes.append(f"{name}: is redeployed when host {row.host} answers: it has the disk")
             continue
         place = placer.place(without=row.host, zones=placer.zones_of(host), is_replacement=True)
         if isinstance(place, NoPlace):

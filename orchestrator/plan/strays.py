@@ -34,8 +34,9 @@ class Census:
 
     @classmethod
     def of(cls, rows: Iterable[Instance], installation: str, host: str) -> Census:
-        """Rows that are gone still own what they have: their own removal takes it away, once."""
-        here = [row for row in rows if row.host == host and row.stage is not Stage.WAITING]
+        """Rows that are gone still own what they have: their own removal takes it away, once. One that moves owns
+        what it has on both hosts; one that waits has nothing but the disk it left behind."""
+        here = [row for row in rows if host in (row.moving_from, None if row.stage is Stage.WAITING else row.host)]
         return cls(installation, host, frozenset(row.owner(installation) for row in here))
 
     def standing(self, owner: Owner | None) -> Standing:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.model.health import Health
 from orchestrator.model.instance import Protection, Stage, WantedPower
-from orchestrator.plan.inputs import RepairWish, Seen, Sight
+from orchestrator.model.rolling_upgrade import RollingStatus, RollingUpgrade, UpgradeReason
+from orchestrator.plan.inputs import RepairWish, Rules, Seen, Sight
+from orchestrator.plan.planner import plan_set
 from orchestrator.plan.repair import RepairPlan, plan_repairs
 from tests.unit.plan.tables import DEAD, NOW, SILENT, row, sick, wish, world
 
@@ -64,10 +68,14 @@ def test_a_repair_that_is_still_under_way_counts_against_the_share() -> None:
         {"stage": Stage.FAILED},
         {"wanted_power": WantedPower.STOPPED},
         {"wanted_power": WantedPower.DEALLOCATED},
+        {"wanted_power": WantedPower.HIBERNATED},
         {"is_gone": True},
+        {"quarantined_at": NOW - 500},
+        {"moving_from": "h2"},
+        {"is_on_trial": True},
     ],
 )
-def test_protected_failed_stopped_and_leaving_instances_are_skipped(changes: dict[str, object]) -> None:
+def test_what_repairs_may_not_touch_is_skipped(changes: dict[str, object]) -> None:
     rows = [row(0), row(1), row(2, **changes)]
     assert not plan_repairs(wish(3, repair=REPAIR), world(rows, i2=sick(NOW - 60))).repairs
 
@@ -120,6 +128,91 @@ def test_while_another_instance_just_turned_the_picture_is_not_taken_for_true() 
 def test_a_slot_that_was_repaired_before_waits_longer_each_time() -> None:
     for repairs, backoff in [(1, 5), (2, 10), (3, 20), (10, 300)]:
         early = [row(0, repairs=repairs, changed_at=NOW - backoff + 1)]
-        assert not plan_repairs(wish(1, repair=REPAIR), world(early, i0=DEAD)).repairs
+        assert not plan_repairs(wish(1), world(early, i0=DEAD)).repairs
         late = [row(0, repairs=repairs, changed_at=NOW - backoff)]
-        assert _ids(plan_repairs(wish(1, repair=REPAIR), world(late, i0=DEAD))) == [0]
+        assert _ids(plan_repairs(wish(1), world(late, i0=DEAD))) == [0]
+
+
+@pytest.mark.parametrize(
+    ("capacity", "most"), [(1, 1), (19, 1), (20, 1), (39, 1), (40, 2), (60, 3), (100, 5), (340, 17), (1000, 50)]
+)
+def test_the_share_of_five_percent_is_rounded_down_and_at_least_one(capacity: int, most: int) -> None:
+    rows = [row(n) for n in range(capacity)]
+    dead = {f"i{n}": DEAD for n in range(min(capacity, most + 1))}
+    assert len(plan_repairs(wish(capacity, repair=REPAIR), world(rows, **dead)).repairs) == most
+
+
+def test_a_change_of_the_set_begins_the_grace_of_all_anew() -> None:
+    rows = [row(0), row(1), row(2)]
+    found = plan_repairs(wish(3, repair=REPAIR, changed_at=NOW - 10), world(rows, i1=sick(NOW - 60)))
+    assert not found.repairs
+    assert found.look_again_at == NOW + 590
+
+
+@pytest.mark.parametrize("status", [RollingStatus.ROLLING_FORWARD, RollingStatus.COMPLETED])
+@pytest.mark.parametrize("where", [{"batch": {1: 1}}, {"surged": (1,)}])
+def test_the_batch_of_a_running_upgrade_is_left_to_the_upgrade(
+    status: RollingStatus, where: dict[str, object]
+) -> None:
+    upgrade = RollingUpgrade("u", "a" * 12, UpgradeReason.MODEL, 2, NOW - 900, status=status).but(**where)
+    seen = replace(world([row(0), row(1), row(2)], i1=sick(NOW - 60)), upgrade=upgrade)
+    assert _ids(plan_repairs(wish(3, repair=REPAIR), seen)) == ([] if upgrade.is_running else [1])
+    dead = replace(world([row(0), row(1), row(2)], i1=DEAD), upgrade=upgrade)
+    [healed] = plan_repairs(wish(3, repair=REPAIR), dead).repairs
+    assert healed.action == ("Restart" if upgrade.is_running else "Replace")
+
+
+def test_a_dead_guest_of_a_protected_instance_is_started_in_place() -> None:
+    rows = [row(0, protection=Protection(from_scale_in=True))]
+    [healed] = plan_repairs(wish(1, repair=REPAIR), world(rows, i0=DEAD)).repairs
+    assert healed.action == "Restart"
+
+
+def test_after_the_hold_the_next_of_an_outage_waits_for_the_one_before() -> None:
+    rows = [row(n, host=f"h{n % 3 + 1}") for n in range(60)]
+    ill = {f"i{n}": sick(NOW - 400) for n in range(30)}
+    mending = [each.but(repairs=1, stage=Stage.BOOTING) if each.instance_id == 40 else each for each in rows]
+    mending[40] = mending[40].but(changed_at=NOW - 10)
+    found = plan_repairs(wish(60, repair=REPAIR), world(mending, **ill))
+    assert not found.repairs
+    assert found.notes == ("repairs go on one at a time: 30 of 60 instances are unhealthy at once",)
+
+
+def test_one_that_flaps_beyond_the_share_does_not_prolong_the_hold() -> None:
+    rows = [row(n, host=f"h{n % 3 + 1}") for n in range(6)]
+    ill = {f"i{n}": sick(NOW - 400) for n in range(4)} | {"i4": sick(NOW - 20)}
+    assert len(plan_repairs(wish(6, repair=REPAIR), world(rows, **ill)).repairs) == 1
+
+
+def test_repairs_that_do_not_help_suspend_themselves_and_repair_nothing_more() -> None:
+    rows = [row(0, repairs=6), row(1), row(2)]
+    there = world(rows, i0=sick(NOW - 400))
+    found = plan_repairs(wish(3, repair=REPAIR), there)
+    assert not found.repairs
+    assert found.suspension is not None and "6 repairs of web_0" in found.suspension
+    plan = plan_set(wish(3, repair=REPAIR), there)
+    assert [step.kind for step in plan.set_decisions] == ["suspend_repairs"]
+    assert not plan.decisions
+
+
+def test_repairs_never_suspend_themselves_where_that_is_turned_off() -> None:
+    there = replace(world([row(0, repairs=50), row(1)], i0=sick(NOW - 400)), rules=Rules(suspend_after=0))
+    found = plan_repairs(wish(2, repair=REPAIR), there)
+    assert found.suspension is None
+    assert _ids(found) == [0]
+
+
+def test_a_guest_that_dies_again_and_again_in_place_is_told_of_once_it_is_hopeless() -> None:
+    patient = [row(0, repairs=5, changed_at=NOW - 100)]
+    assert not plan_repairs(wish(1), world(patient, i0=DEAD)).notes
+    hopeless = [row(0, repairs=6, changed_at=NOW - 1)]
+    [note] = plan_repairs(wish(1), world(hopeless, i0=DEAD)).notes
+    assert "web_0: started again 6 times or more" in note
+
+
+@pytest.mark.parametrize(("action", "is_reimage"), [("Restart", False), ("Reimage", True)])
+def test_a_repair_in_place_keeps_the_id_and_says_whether_the_disk_is_new(action: str, is_reimage: bool) -> None:
+    repairing = wish(3, repair=RepairWish(action, 600.0))  # type: ignore[arg-type]
+    plan = plan_set(repairing, world([row(0), row(1), row(2)], i1=sick(NOW - 60)))
+    [step] = plan.decisions
+    assert (step.kind, step.instance_id, getattr(step, "is_reimage", None)) == ("repair", 1, is_reimage)
