@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.model.instance import Failure, Instance, Stage, WantedPower
@@ -49,7 +49,7 @@ def _judge(operation: Operation, wish: SetWish | None, world: World) -> Verdict:
     rows = {row.instance_id: row for row in world.rows}
     if operation.kind is OperationKind.DELETE_INSTANCES:
         return RUNNING_ON if any(number in rows for number in operation.instances) else DONE
-    return _worst(_judge_one(operation, number, rows.get(number), world) for number in operation.instances)
+    return _worst(_judge_one(operation, wish, number, rows, world) for number in operation.instances)
 
 
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -103,16 +103,19 @@ def _judge_whole(wish: SetWish, world: World) -> Verdict:
 def _all_failures(wish: SetWish, failed: list[Instance], now: float) -> Failure:
     """Every failed instance is named, not only the first."""
     codes = [row.failure.code for row in failed if row.failure]
-    lines = [f"{wish.name}_{row.instance_id}: {row.failure.message}" for row in failed if row.failure]
+    lines = [f"{wish.name_of(row.instance_id)}: {row.failure.message}" for row in failed if row.failure]
     return Failure(codes[0] if codes else "AllocationFailed", "; ".join(lines), now)
 
 
-def _judge_one(operation: Operation, number: int, row: Instance | None, world: World) -> Verdict:
+def _judge_one(
+    operation: Operation, wish: SetWish, number: int, rows: Mapping[int, Instance], world: World
+) -> Verdict:
+    row = rows.get(number)
     if row is None or row.is_gone:
-        message = f"Instance {number} was deleted before the operation ended."
+        message = f"Instance {wish.id_of(number)} was deleted before the operation ended."
         return Verdict(OperationStatus.FAILED, Failure("OperationPreempted", message, world.now))
     if row.is_quarantined:
-        message = f"Instance {number} failed again and again and was taken out of service."
+        message = f"Instance {wish.id_of(number)} failed again and again and was taken out of service."
         return Verdict(OperationStatus.FAILED, Failure("OperationPreempted", message, world.now))
     if row.stage is Stage.FAILED and row.failure and _needs_ready(operation.kind):
         return Verdict(OperationStatus.FAILED, row.failure)
