@@ -101,13 +101,13 @@ class Host(Protocol):
         guest that runs or has its memory saved: ``HostRefused``. Reading is slow and may end in any of the errors;
         each chunk has a deadline, the whole has none."""
 
-    async def write_disk(self, spec: GuestSpec, content: DiskContent) -> None:
+    async def write_disk(self, spec: GuestSpec, content: DiskContent) -> bool:
         """Hold this guest's disk as it was read on another host, ready for ``create``.
 
         Made anew each time, because only the host it comes from knows the newest one; but where the domain is
-        defined here, its disk was whole and may have been written since: then nothing is done. ``ensure_image``
-        comes first. It ends with the whole disk or with none that ``create`` would take; no room for it:
-        ``InsufficientCapacity``."""
+        defined here, its disk was whole and may have been written since: then nothing is done, and the answer is
+        false. ``ensure_image`` comes first. It ends with the whole disk or with none that ``create`` would take;
+        no room for it: ``InsufficientCapacity``."""
 
     async def remove_image(self, image: ImageFiles) -> None:
         """Delete the pool's copies of an image that no overlay here stands on; in use: ``HostRefused``."""

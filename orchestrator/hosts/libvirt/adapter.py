@@ -141,11 +141,11 @@ class LibvirtHost:
         await self._around()
         return await self._carrier.read(owner, self._config.name)
 
-    async def write_disk(self, spec: GuestSpec, content: DiskContent) -> None:
+    async def write_disk(self, spec: GuestSpec, content: DiskContent) -> bool:
         self._require_own(spec.owner)
         around = await self._around()
         async with self._lock(spec.owner):
-            await self._carrier.write(spec, around, content)
+            return await self._carrier.write(spec, around, content)
 
     async def remove_image(self, image: ImageFiles) -> None:
         def drop(call: Call) -> None:

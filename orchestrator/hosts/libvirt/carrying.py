@@ -33,11 +33,11 @@ class Carrier:
             read = partial(disks.read, owner=owner, host=host, offset=offset, length=length)
             yield await self._connections.work(read, "read a guest's disk", self._piece_s)
 
-    async def write(self, spec: GuestSpec, around: Surroundings, content: DiskContent) -> None:
-        """Write all pieces, or leave a disk that no guest is made on."""
+    async def write(self, spec: GuestSpec, around: Surroundings, content: DiskContent) -> bool:
+        """Write all pieces, or leave a disk that no guest is made on. False: it has its disk here already."""
         begin = partial(disks.begin, spec=spec, around=around, length=content.size_bytes)
         if not await self._connections.work(begin, f"make room for the disk of {spec.name}", self._piece_s):
-            return
+            return False
         try:
             written = await self._write_pieces(spec, around, content.chunks)
             if written != content.size_bytes:
@@ -50,6 +50,7 @@ class Carrier:
                 discard = partial(disks.discard, owner=spec.owner)
                 await self._connections.work(discard, "delete half a disk", self._piece_s)
             raise
+        return True
 
     async def _write_pieces(self, spec: GuestSpec, around: Surroundings, pieces: AsyncIterator[bytes]) -> int:
         offset = 0

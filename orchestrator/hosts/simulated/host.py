@@ -262,11 +262,11 @@ class SimulatedHost:
             await self._call(self._world.timing.copy_s / 2)
             yield piece
 
-    async def write_disk(self, spec: GuestSpec, content: DiskContent) -> None:
+    async def write_disk(self, spec: GuestSpec, content: DiskContent) -> bool:
         await self._call()
         owner = spec.owner
         if self._require_no_other(spec):
-            return
+            return False
         if owner.copying_volume not in self._facts.volumes:
             self._make_volume(spec, owner.copying_volume, _MARKER_BYTES)
         self._delete_volume(owner.disk_volume)
@@ -278,6 +278,7 @@ class SimulatedHost:
             raise
         self._facts.disks[owner.disk_volume] = disk
         self._delete_volume(owner.copying_volume)
+        return True
 
     async def _taken(self, piece: bytes) -> bytes:
         await self._call()

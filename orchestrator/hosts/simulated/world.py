@@ -40,7 +40,7 @@ class SimulatedDisk:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedRun:
-    """A script at work in a guest, which ends at a moment of the loop's time unless its boot (counted) ends first."""
+    """A script at work in a guest. It ends at a moment of the loop's time, or with its boot (they are counted)."""
 
     ends_at: float
     boot: int
