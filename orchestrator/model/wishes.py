@@ -23,11 +23,17 @@ def powered_off(row: Instance, now: float, *, is_hard: bool) -> Instance:
     """Stopped on its host. One that is deallocated stays so: it is off already."""
     if row.wanted_power is WantedPower.DEALLOCATED:
         return row
-    return row.but(wanted_power=WantedPower.STOPPED, is_hard_stop=is_hard, changed_at=now)
+    return _off(row, now, WantedPower.STOPPED, is_hard_stop=is_hard)
+
+
+def _off(row: Instance, now: float, power: WantedPower, *, is_hard_stop: bool = False) -> Instance:
+    """A redeploy that has not begun is wanted no more: it would end with the instance running."""
+    redeploys = row.redeploys_done
+    return row.but(wanted_power=power, is_hard_stop=is_hard_stop, redeploys_wanted=redeploys, changed_at=now)
 
 
 def deallocated(row: Instance, now: float) -> Instance:
-    return row.but(wanted_power=WantedPower.DEALLOCATED, is_hard_stop=False, changed_at=now)
+    return _off(row, now, WantedPower.DEALLOCATED)
 
 
 def restarted(row: Instance, now: float) -> Instance:
@@ -113,7 +119,7 @@ def hibernated(row: Instance, now: float) -> Instance:
     """Off, with its memory kept. Only what runs has a memory to keep: what is off stays as it is."""
     if row.wanted_power is not WantedPower.RUNNING:
         return row
-    return row.but(wanted_power=WantedPower.HIBERNATED, is_hard_stop=False, changed_at=now)
+    return _off(row, now, WantedPower.HIBERNATED)
 
 
 def quarantined(row: Instance, now: float, failure: Failure) -> Instance:

@@ -120,7 +120,8 @@ def _judge_one(
     if row.stage is Stage.FAILED and row.failure and _needs_ready(operation.kind):
         return Verdict(OperationStatus.FAILED, row.failure)
     if operation.kind is OperationKind.REDEPLOY and row.redeploys_wanted < operation.instances[number]:
-        return Verdict(OperationStatus.FAILED, row.failure)  # refused: it stays where it is
+        preempted = Failure("OperationPreempted", f"Instance {number} was powered off before it moved.", world.now)
+        return Verdict(OperationStatus.FAILED, row.failure or preempted)  # it stays where it is
     return DONE if _has_reached(operation, row, world) else RUNNING_ON
 
 

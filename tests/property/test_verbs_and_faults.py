@@ -165,6 +165,7 @@ class VerbsAndFaults(RuleBasedStateMachine):
             if guest and guest.power is Power.RUNNING:
                 guest.is_frozen = guest.is_sick = False
         await self.story.until(self._is_at_rest, within_s=1800.0)
+        await asyncio.sleep(5)  # what has just taken effect is told a moment later
         seq = max((event.seq for event in self.story.store.events(limit=100_000)), default=0)
         await asyncio.sleep(120)
         told = {"health", "note", "host", "settle"}
