@@ -6,9 +6,9 @@ import base64
 import binascii
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field
 
-from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, bad_value, not_possible
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, bad_value
 
 _KEY_TYPES = (
     "ssh-ed25519",
@@ -70,15 +70,8 @@ class LinuxPatchSettings(ArmModel):
 class LinuxConfiguration(ArmModel):
     """``provision_vm_agent`` of false stands for a guest that SSH cannot reach: nothing is awaited or run in it."""
 
-    disable_password_authentication: Flag = True
+    disable_password_authentication: Annotated[Flag, Only((True,), "guests are reached by key only")] = True
     ssh: SshConfiguration = SshConfiguration()
     provision_vm_agent: Flag = Field(default=True, alias="provisionVMAgent")
     patch_settings: LinuxPatchSettings | None = None
     enable_vm_agent_platform_updates: Flag | None = Field(default=None, alias="enableVMAgentPlatformUpdates")
-
-    @field_validator("disable_password_authentication")
-    @classmethod
-    def _keys_only(cls, value: bool) -> bool:
-        if not value:
-            raise not_possible("cannot be false: guests are reached by key only")
-        return value

@@ -19,7 +19,7 @@ ZONAL_FAULT_DOMAINS = (1, 5)
 _SPG = "properties.singlePlacementGroup"
 _FAULT_DOMAINS = "properties.platformFaultDomainCount"
 _OVERPROVISION = "properties.overprovision"
-_SKIP_EXTENSIONS = "properties.doNotRunExtensionsOnOverprovisionedVMs"
+SKIP_EXTENSIONS = "properties.doNotRunExtensionsOnOverprovisionedVMs"
 _ZONE_BALANCE = "properties.zoneBalance"
 _PPG = "properties.proximityPlacementGroup"
 _HOST_GROUP = "properties.hostGroup"
@@ -100,4 +100,4 @@ def check_overprovision(resource: ScaleSetResource) -> Iterator[ErrorDetail]:
     """A rule about extra instances without extra instances is a mistake."""
     properties = resource.properties
     if properties.do_not_run_extensions_on_overprovisioned_vms and not properties.overprovision:
-        yield _wrong(_SKIP_EXTENSIONS, "needs overprovision: there are no extra instances")
+        yield _wrong(SKIP_EXTENSIONS, "needs overprovision: there are no extra instances")

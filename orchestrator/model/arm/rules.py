@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.errors import BadInput, ErrorDetail
-from orchestrator.model.arm import placement_rules
+from orchestrator.model.arm import health_rules, placement_rules
+from orchestrator.model.arm.partial import overlaps
 from orchestrator.model.arm.policies import PROBE_PATH
 from orchestrator.model.arm.problems import as_detail
-from orchestrator.model.arm.upgrade import UpgradeMode
 from orchestrator.model.custom_script import parse_custom_script
 from orchestrator.model.health import ProbeSettings
 from orchestrator.model.health_extension import parse_health_extension
@@ -18,25 +18,20 @@ if TYPE_CHECKING:
     from orchestrator.model.arm.extensions import Extension
     from orchestrator.model.arm.scale_set import ScaleSetResource
 
-_EXTENSIONS = "properties.virtualMachineProfile.extensionProfile.extensions"
+_PROFILE = "properties.virtualMachineProfile"
+_EXTENSIONS = f"{_PROFILE}.extensionProfile.extensions"
+_MODE = "properties.orchestrationMode"
+_SPG = "properties.singlePlacementGroup"
+_FAULT_DOMAINS = "properties.platformFaultDomainCount"
+_OVERPROVISION = "properties.overprovision"
+_PPG = "properties.proximityPlacementGroup"
+_REPAIRS = "properties.automaticRepairsPolicy"
 
 
-def check_together(resource: ScaleSetResource) -> list[ErrorDetail]:
-    """What is wrong although each part is right in itself."""
-    checks = (
-        placement_rules.check_capacity,
-        placement_rules.check_flexible,
-        placement_rules.check_fault_domains,
-        placement_rules.check_zones,
-        placement_rules.check_groups,
-        placement_rules.check_overprovision,
-        _check_agent,
-        _check_health_sources,
-        _check_needs_of_health,
-        _check_image_upgrade,
-        _check_settings,
-    )
-    return [problem for check in checks for problem in check(resource)]
+def check_together(resource: ScaleSetResource, unknown: Collection[str] = ()) -> list[ErrorDetail]:
+    """What is wrong although each part is right in itself. Rules that read an ``unknown`` path are left out."""
+    asked = (check for check, reads in _RULES if not overlaps(reads, unknown))
+    return [problem for check in asked for problem in check(resource)]
 
 
 def health_source(resource: ScaleSetResource) -> tuple[ProbeSettings, Literal["inside", "outside"]] | None:
@@ -49,47 +44,17 @@ def health_source(resource: ScaleSetResource) -> tuple[ProbeSettings, Literal["i
     return None
 
 
-def _check_agent(resource: ScaleSetResource) -> list[ErrorDetail]:
-    linux = resource.profile.os_profile.linux_configuration
-    if linux.provision_vm_agent or not resource.profile.extension_profile.extensions:
-        return []
-    target = "properties.virtualMachineProfile.osProfile.linuxConfiguration.provisionVMAgent"
-    return [ErrorDetail(BadInput.code, f"{target} cannot be false: extensions need a way into the guest.", target)]
-
-
-def _check_health_sources(resource: ScaleSetResource) -> list[ErrorDetail]:
-    if resource.properties.external_health_probe and _has_health_extension(resource):
-        words = f"{PROBE_PATH} and the Application Health extension exclude each other: name one health source."
-        return [ErrorDetail(BadInput.code, words, PROBE_PATH)]
-    return []
-
-
-def _has_health_extension(resource: ScaleSetResource) -> bool:
-    return any(each.is_application_health for each in resource.profile.extension_profile.extensions)
-
-
-def _check_needs_of_health(resource: ScaleSetResource) -> list[ErrorDetail]:
-    """Repairs, rolling upgrades and zone rebalancing go by health (reference 4.2, 4.5, 4.7)."""
-    properties = resource.properties
-    repairs = properties.automatic_repairs_policy
-    is_repairing = repairs is not None and repairs.enabled
-    rebalancing = properties.resiliency_policy.automatic_zone_rebalancing_policy
-    rebalance_path = "properties.resiliencyPolicy.automaticZoneRebalancingPolicy.enabled"
-    problems = []
-    if not (properties.external_health_probe or _has_health_extension(resource)):
-        source = f"the ApplicationHealthLinux extension or {PROBE_PATH}"
-        needing = {
-            "properties.automaticRepairsPolicy.enabled": is_repairing,
-            "properties.upgradePolicy.mode": properties.upgrade_policy.mode is UpgradeMode.ROLLING,
-            rebalance_path: rebalancing.enabled,
-        }
-        problems += [(path, f"{path} needs a health source: {source}.") for path, is_on in needing.items() if is_on]
-    if rebalancing.enabled and len(resource.zones) < 2:
-        problems.append((rebalance_path, f"{rebalance_path} needs at least two zones."))
-    if rebalancing.enabled and not is_repairing:
-        words = f"{rebalance_path} needs automaticRepairsPolicy.enabled: the sick must not stand in its way."
-        problems.append((rebalance_path, words))
-    return [ErrorDetail(BadInput.code, words, path) for path, words in problems]
+def _check_way_in(resource: ScaleSetResource) -> Iterator[ErrorDetail]:
+    """Extensions are run through the way into the guest, and only where they are allowed."""
+    if not resource.profile.extension_profile.extensions:
+        return
+    os_profile = resource.profile.os_profile
+    if not os_profile.linux_configuration.provision_vm_agent:
+        path = f"{_PROFILE}.osProfile.linuxConfiguration.provisionVMAgent"
+        yield ErrorDetail(BadInput.code, f"{path} cannot be false: extensions need a way into the guest.", path)
+    if os_profile.allow_extension_operations is False:
+        path = f"{_PROFILE}.osProfile.allowExtensionOperations"
+        yield ErrorDetail(BadInput.code, f"{path} cannot be false: the model has extensions.", path)
 
 
 def _check_image_upgrade(resource: ScaleSetResource) -> list[ErrorDetail]:
@@ -101,10 +66,13 @@ def _check_image_upgrade(resource: ScaleSetResource) -> list[ErrorDetail]:
     return [ErrorDetail(BadInput.code, f"{path} needs imageReference.version 'latest'.", path)]
 
 
-def _check_settings(resource: ScaleSetResource) -> list[ErrorDetail]:
+def _check_probe(resource: ScaleSetResource) -> list[ErrorDetail]:
+    probe = resource.properties.external_health_probe
+    return _problems(probe.settings) if probe else []
+
+
+def _check_extensions(resource: ScaleSetResource) -> list[ErrorDetail]:
     problems: list[ErrorDetail] = []
-    if probe := resource.properties.external_health_probe:
-        problems += _problems(probe.settings)
     for index, extension in enumerate(resource.profile.extension_profile.extensions):
         check = _health_settings if extension.is_application_health else _script_settings
         problems += _problems(lambda i=index, e=extension, c=check: c(i, e))  # type: ignore[misc]
@@ -129,3 +97,25 @@ def _problems(check: Callable[[], object]) -> list[ErrorDetail]:
     except BadInput as error:
         return list(error.details) or [as_detail(error)]
     return []
+
+
+Check = Callable[["ScaleSetResource"], Iterable[ErrorDetail]]
+
+# Each rule with what it reads: where part of that is unreadable, the rule is not asked.
+_RULES: tuple[tuple[Check, tuple[str, ...]], ...] = (
+    (placement_rules.check_capacity, ("sku.capacity", _SPG, _MODE, _FAULT_DOMAINS)),
+    (placement_rules.check_flexible, (_MODE, _SPG, _OVERPROVISION, "properties.upgradePolicy")),
+    (placement_rules.check_fault_domains, (_FAULT_DOMAINS, _MODE, _SPG, "zones")),
+    (placement_rules.check_zones, ("zones", "properties.zoneBalance")),
+    (placement_rules.check_groups, (_PPG, "properties.hostGroup", _OVERPROVISION, "zones")),
+    (placement_rules.check_overprovision, (_OVERPROVISION, placement_rules.SKIP_EXTENSIONS)),
+    (health_rules.check_sources, (PROBE_PATH, _EXTENSIONS)),
+    (
+        health_rules.check_needs,
+        (PROBE_PATH, _EXTENSIONS, "zones", _REPAIRS, "properties.upgradePolicy", "properties.resiliencyPolicy"),
+    ),
+    (_check_way_in, (f"{_PROFILE}.osProfile", _EXTENSIONS)),
+    (_check_image_upgrade, ("properties.upgradePolicy", f"{_PROFILE}.storageProfile")),
+    (_check_probe, (PROBE_PATH,)),
+    (_check_extensions, (_EXTENSIONS,)),
+)

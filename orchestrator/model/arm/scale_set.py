@@ -16,6 +16,7 @@ from orchestrator.model.arm.capabilities import AdditionalCapabilities
 from orchestrator.model.arm.envelope import Identity, Plan, Tags
 from orchestrator.model.arm.groups import HostGroup, ProximityPlacementGroup
 from orchestrator.model.arm.names import check_set_name, default_computer_name_prefix
+from orchestrator.model.arm.partial import without
 from orchestrator.model.arm.policies import AutomaticRepairsPolicy, ExternalHealthProbe, ScaleInPolicy
 from orchestrator.model.arm.problems import problems_of, raise_problems
 from orchestrator.model.arm.resiliency import ResiliencyPolicy
@@ -164,11 +165,19 @@ def parse_scale_set(body: Mapping[str, Any], *, name: str) -> ScaleSetResource:
         )
     members = {key: value for key, value in body.items() if key.lower() != "name"}
     try:
-        resource = ScaleSetResource.model_validate({**members, "name": name})
+        resource = ScaleSetResource.model_validate({**members, "name": name}).with_defaults()
     except ValidationError as error:
-        raise_problems(problems_of(error, ScaleSetResource))
+        raise_problems([*problems_of(error, ScaleSetResource), *_problems_of_the_rest(members, name, error)])
         raise
-    resource = resource.with_defaults()
-    problems: list[ErrorDetail] = check_together(resource)
-    raise_problems(problems)
+    raise_problems(check_together(resource))
     return resource
+
+
+def _problems_of_the_rest(body: Mapping[str, Any], name: str, error: ValidationError) -> list[ErrorDetail]:
+    """What does not fit together among the members that are right in themselves."""
+    left, unknown = without(body, [each["loc"] for each in error.errors(include_url=False)])
+    try:
+        resource = ScaleSetResource.model_validate({**left, "name": name}).with_defaults()
+    except ValidationError:
+        return []
+    return check_together(resource, unknown)
