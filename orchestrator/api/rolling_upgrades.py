@@ -24,7 +24,7 @@ def start_upgrade(
     if running is not None and running.model_version == record.model_version:
         words = f"A rolling upgrade of {record.name} is running already; cancel it, or wait until it ends."
         raise Conflict(words, target="rollingUpgrades/latest")
-    now = api.now()
+    now = _next_start(api, record)
     operation = new_operation(api, record, OperationKind.ROLLING_UPGRADE)
     upgrade = RollingUpgrade(
         id=operation.id,
@@ -70,6 +70,12 @@ def cancel_upgrade(api: Api, record: ScaleSet) -> Operation:
     return operation
 
 
+def _next_start(api: Api, record: ScaleSet) -> float:
+    """Now, and after the latest one's start: that order tells which is the latest."""
+    latest = api.store.latest_rolling_upgrade(record.uid)
+    return max(api.now(), latest.started_at + 0.001) if latest else api.now()
+
+
 def _running(api: Api, record: ScaleSet) -> RollingUpgrade | None:
     latest = api.store.latest_rolling_upgrade(record.uid)
     return latest if latest is not None and latest.is_running else None
@@ -94,7 +100,7 @@ def upgrade_again(api: Api, before: ScaleSet, after: ScaleSet) -> RollingUpgrade
     is_same = before.model_version == after.model_version == latest.model_version
     if not is_same or before.capacity != after.capacity or not is_rolling(after) or not _is_behind(api, after):
         return None
-    now = api.now()
+    now = _next_start(api, after)
     return RollingUpgrade(
         id=str(uuid.uuid4()),
         set_uid=after.uid,

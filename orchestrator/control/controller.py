@@ -13,6 +13,7 @@ from orchestrator.control.decide import Decider
 from orchestrator.control.fleet import Fleet, HostMaker
 from orchestrator.control.health_watch import HealthWatch
 from orchestrator.control.host_monitor import Change
+from orchestrator.control.image_watch import ImageWatch
 from orchestrator.control.set_loop import Parts, SetLoop
 from orchestrator.control.specs import AddressSpaces, SpecMaker
 from orchestrator.control.wishes import Wishes
@@ -54,7 +55,8 @@ class Controller:
         self.health = HealthWatch(guests, now, self._health_flipped)
         actor = Actor(store, self.fleet, guests, self.wishes, maker, now)
         decider = Decider(store, self.wishes, spaces, maker, now)
-        self.parts = Parts(store, self.fleet, self.wishes, decider, actor, self.health, rules, now)
+        images = ImageWatch(store, self.wishes, maker, now)
+        self.parts = Parts(store, self.fleet, self.wishes, decider, actor, self.health, images, rules, now)
         self._maker = maker
         self.is_stopped = False
         self._loops: dict[str, SetLoop] = {}

@@ -19,6 +19,7 @@ from orchestrator.control.act import Actor, still_makes_sense
 from orchestrator.control.decide import Decider
 from orchestrator.control.fleet import Fleet
 from orchestrator.control.health_watch import HealthWatch, Target
+from orchestrator.control.image_watch import ImageWatch
 from orchestrator.control.wishes import Wishes
 from orchestrator.errors import VmssError
 from orchestrator.model.custom_metrics import CustomMetrics
@@ -60,6 +61,7 @@ class Parts:
     decider: Decider
     actor: Actor
     health: HealthWatch
+    images: ImageWatch
     rules: Rules
     now: Callable[[], float]
 
@@ -101,9 +103,10 @@ class SetLoop:
             pause = self._pause(plan)
 
     def _pause(self, plan: Plan) -> float:
+        longest = self._parts.images.longest_pause_s(self.uid, SLOW_LOOK_S)
         if plan.look_again_at is None:
-            return SLOW_LOOK_S
-        return min(SLOW_LOOK_S, max(0.01, plan.look_again_at - self._parts.now()))
+            return longest
+        return min(longest, max(0.01, plan.look_again_at - self._parts.now()))
 
     def cancel(self) -> None:
         for running in self._running.values():
@@ -141,6 +144,7 @@ class SetLoop:
 
     def look(self) -> Plan | None:
         """Observe, plan and begin to act. ``None`` when the set is gone for good."""
+        self._parts.images.look(self.uid)
         for _ in range(DECIDING_PASSES_MAX):
             record = self._parts.store.scale_set(self.uid)
             if record is None:

@@ -60,10 +60,11 @@ class SimulatedSpecMaker:
         self._installation = installation
         self._sizes = sizes
         self._keys = 0
+        self.newest_image = "1.0.0"
 
     def image_version(self, resource: ScaleSetResource) -> str:
-        wanted = resource.profile.storage_profile.image_reference.version
-        return "1.0.0" if wanted in {None, "latest"} else str(wanted)
+        reference = resource.profile.storage_profile.image_reference
+        return self.newest_image if reference.is_latest else reference.catalogue_name.rpartition(":")[2]
 
     async def make(self, record: ScaleSet, resource: ScaleSetResource, row: Instance, network: str) -> GuestSpec:
         owner = row.owner(self._installation)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Table, Update, bindparam, delete, insert, update
+from sqlalchemy import Connection, Table, Update, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.errors import PreconditionFailed
@@ -176,7 +176,13 @@ class Transaction:
         self._connection.execute(delete(tables.hosts).where(tables.hosts.c.name == name))
 
     def purge(self, *, before: float) -> None:
-        """Drop events and ended operations older than ``before`` (epoch seconds)."""
+        """Drop events, ended operations and rolling upgrades older than ``before`` (epoch seconds). The latest
+        upgrade of each set stays, and a later one ends those before it."""
         ended = tables.operations.c.ended_at
         self._connection.execute(delete(tables.operations).where(ended.is_not(None), ended < before))
         self._connection.execute(delete(tables.events).where(tables.events.c.at < before))
+        mine, later = tables.rolling_upgrades, tables.rolling_upgrades.alias("later")
+        is_followed = select(later.c.id).where(
+            later.c.set_uid == mine.c.set_uid, later.c.started_at > mine.c.started_at
+        )
+        self._connection.execute(delete(mine).where(mine.c.started_at < before, is_followed.exists()))

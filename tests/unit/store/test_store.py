@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from orchestrator.errors import NotFound, PreconditionFailed, StoreUnavailable, VmssError
 from orchestrator.model.instance import ExtensionState, Failure, Protection, Stage
+from orchestrator.model.rolling_upgrade import RollingUpgrade, UpgradeReason
 from orchestrator.model.scale_set import Event, EventPhase, Operation, OperationKind, ScaleSet
 from orchestrator.store import Seal, Store, make_engine, tables
 from orchestrator.store.schema import migrate
@@ -171,3 +172,15 @@ def test_the_old_is_purged_and_the_open_stays(store: Store) -> None:
     assert [event.reason for event in store.events()] == ["at 100.0"]
     assert store.operation("open") is not None
     assert store.operation("ended") is None
+
+
+def test_upgrades_of_long_ago_are_purged_and_the_latest_of_each_set_stays(store: Store) -> None:
+    starts = {"a": (1.0, 2.0, 60.0), "b": (3.0,)}
+    with store.write() as tx:
+        for uid, times in starts.items():
+            for at in times:
+                tx.put_rolling_upgrade(RollingUpgrade(f"{uid}{at}", uid, UpgradeReason.MODEL, 1, at))
+    with store.write() as tx:
+        tx.purge(before=50.0)
+    assert [each.id for each in store.rolling_upgrades("a")] == ["a60.0"]
+    assert [each.id for each in store.rolling_upgrades("b")] == ["b3.0"]
