@@ -20,6 +20,7 @@ from orchestrator.control.specs import AddressSpaces, SimulatedSpecMaker
 from orchestrator.hosts.simulated import SimulatedGuests, SimulatedHost, SimulatedWorld
 from orchestrator.model import wishes
 from orchestrator.model.addresses import AddressSpace
+from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.scale_set import parse_scale_set
 from orchestrator.model.arm.write_only import split_secrets
 from orchestrator.model.guest import Power
@@ -110,6 +111,7 @@ class Story:
         self.started_at = 0.0
         self.ids_seen: dict[str, set[int]] = {}
         self.protected_seen: set[tuple[str, int]] = set()
+        self.names: dict[str, InstanceNames] = {}
 
     def _on_commit(self, when: str) -> None:
         if self.commit_hook:
@@ -182,6 +184,7 @@ class Story:
             changed_at=self.now(),
             extension_sequences=dict.fromkeys(names, 1),
         )
+        self.names[uid] = InstanceNames.of(record)
         with self.store.write() as tx:
             tx.add_scale_set(record)
             tx.put_operation(self._operation(OperationKind.CREATE_OR_UPDATE, uid, {}))
@@ -310,9 +313,9 @@ class Story:
         for event in self.store.events(limit=100_000):
             if kinds and event.kind not in kinds:
                 continue
-            who = (
-                f"{event.set_name}_{event.instance_id}" if event.instance_id is not None else event.set_name or "-"
-            )
+            who = event.set_name or "-"
+            if event.instance_id is not None and event.set_uid is not None:
+                who = self.names[event.set_uid].name(event.instance_id)
             at = event.at - 1_000_000.0
             lines.append(f"{at:8.1f}  {who:8} {event.kind:10} {event.phase.value:6} {event.reason}")
         return "\n".join(lines) + "\n"
