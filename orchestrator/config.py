@@ -41,6 +41,7 @@ class HostSection(_Section):
     pool: str = "default"
     network: str = "default"
     address_space: str = "default"
+    host_group: Name | None = None
     acceleration: Acceleration = "auto"
     tb_cache_mib: int = Field(64, ge=16)
     limits: LimitsSection = LimitsSection()
@@ -98,6 +99,11 @@ class Config(_Section):
     listen: str | None = None
     host_lease_s: float = Field(60.0, gt=0)
     brake_hold_s: float = Field(300.0, ge=0)
+    quarantine_after: int = Field(3, ge=0)
+    quarantine_most: int = Field(2, ge=0)
+    suspend_repairs_after: int = Field(6, ge=0)
+    rebalance_every_s: float = Field(43200.0, ge=0)
+    rebalance_quiet_s: float = Field(3600.0, ge=0)
     keep_events_days: int = Field(90, ge=1)
     networks: tuple[NetworkSection, ...] = ()
     hosts: tuple[HostSection, ...] = ()
@@ -124,7 +130,15 @@ class Config(_Section):
         return self.store_url or f"sqlite:///{self.state_dir / 'vmss.db'}"
 
     def rules(self) -> Rules:
-        return Rules(host_lease_s=self.host_lease_s, brake_hold_s=self.brake_hold_s)
+        return Rules(
+            host_lease_s=self.host_lease_s,
+            brake_hold_s=self.brake_hold_s,
+            quarantine_after=self.quarantine_after,
+            quarantine_most=self.quarantine_most,
+            suspend_after=self.suspend_repairs_after,
+            rebalance_every_s=self.rebalance_every_s,
+            rebalance_quiet_s=self.rebalance_quiet_s,
+        )
 
     def own_sizes(self) -> list[Size]:
         return [Size(**size.model_dump()) for size in self.sizes]

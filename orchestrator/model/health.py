@@ -40,8 +40,8 @@ class ProbeSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """One answer. ``health`` is what this answer alone says; ``detail`` is for people. ``metrics`` is ``None`` unless
-    the application itself answered in rich states."""
+    """One answer. ``health`` is what this answer alone says; ``detail`` is for people. ``metrics`` is ``None``
+    unless the application itself answered in rich states."""
 
     health: Health
     detail: str = ""

@@ -208,6 +208,13 @@ class Story:
         self._wake(uid)
         return operation.id
 
+    def resume_repairs(self, uid: str) -> None:
+        with self.store.write() as tx:
+            tx.update_set_fields(uid, is_repair_suspended=False)
+            for row in self.rows(uid):
+                tx.put_instance(wishes.forgiven(row))
+        self._wake(uid)
+
     def delete_set(self, uid: str) -> None:
         with self.store.write() as tx:
             tx.update_set_fields(uid, is_deleting=True)
@@ -238,7 +245,7 @@ class Story:
 
     def _delete(self, tx: Any, uid: str, row: Instance) -> None:
         record = self.record(uid)
-        capacity = max(0, record.capacity - 1)
+        capacity = max(0, record.capacity - row.counts)
         model = {**record.model, "sku": {**record.model["sku"], "capacity": capacity}}
         tx.put_scale_set(record.but(model=model, version=record.version + 1))
         tx.put_instance(wishes.given_up(row, self.now(), cause=Cause.USER))
@@ -270,6 +277,8 @@ class Story:
     def is_well(self, row: Instance) -> bool:
         guest = self.guest(row)
         power = guest.power if guest else None
+        if row.moving_from is not None or row.redeploys_done < row.redeploys_wanted:
+            return False
         if row.wanted_power is WantedPower.DEALLOCATED:
             return guest is None
         if row.wanted_power is WantedPower.HIBERNATED:

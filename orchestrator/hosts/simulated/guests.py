@@ -91,7 +91,7 @@ class SimulatedGuests:
     ) -> ProbeResult:
         found = self._answering(guest)
         if found is None:
-            return ProbeResult(Health.UNHEALTHY, f"no answer from {source}")
+            return ProbeResult(settings.state_without_answer, f"no answer from {source}")
         return ProbeResult(Health.UNHEALTHY, "503") if found.is_sick else ProbeResult(Health.HEALTHY, "200")
 
     async def forget(self, key: str) -> None:
