@@ -56,7 +56,8 @@ class ImageWatch:
             return
         newest = self._maker.image_version(resource)
         upgrades = self._store.rolling_upgrades(record.uid, _KEPT)
-        reason = why_upgrade_image(self._store.instances(record.uid), newest, upgrades)
+        rows = self._store.instances(record.uid)
+        reason = why_upgrade_image(rows, record.model_version, newest, upgrades)
         if reason is not None:
             last = upgrades[0].started_at + 0.001 if upgrades else 0.0  # the latest is told by its start
             self._begin(record, newest, reason, max(self._now(), last))

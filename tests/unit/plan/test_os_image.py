@@ -20,7 +20,7 @@ def _upgrade(status: RollingStatus, version: str, reason: UpgradeReason = Upgrad
 
 def test_instances_on_an_older_version_are_the_reason() -> None:
     rows = [_row(0, "1.0.9"), _row(1, "1.0.10"), _row(2, "1.0.2")]
-    assert why_upgrade_image(rows, "1.0.10", []) == (
+    assert why_upgrade_image(rows, 1, "1.0.10", []) == (
         "image version 1.0.10 is there, and 2 instances stand on 1.0.2, 1.0.9"
     )
 
@@ -36,7 +36,7 @@ def test_instances_on_an_older_version_are_the_reason() -> None:
     ],
 )
 def test_nothing_begins_where_nobody_is_behind(row: Instance) -> None:
-    assert why_upgrade_image([row], "1.0.1", []) is None
+    assert why_upgrade_image([row], 1, "1.0.1", []) is None
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,13 @@ def test_nothing_begins_where_nobody_is_behind(row: Instance) -> None:
         (_upgrade(RollingStatus.ROLLING_BACK, "1.0.1"), False),
         (_upgrade(RollingStatus.FAULTED, "1.0.1"), False),
         (_upgrade(RollingStatus.CANCELLED, "1.0.1"), False),
+        (_upgrade(RollingStatus.COMPLETED, "1.0.1"), False),
         (_upgrade(RollingStatus.FAULTED, "1.0.0"), True),
         (_upgrade(RollingStatus.FAULTED, "1.0.1", UpgradeReason.MODEL), True),
-        (_upgrade(RollingStatus.COMPLETED, "1.0.1"), True),
+        (_upgrade(RollingStatus.FAULTED, "1.0.1").but(model_version=0), True),
     ],
 )
-def test_a_version_that_failed_is_not_tried_again_and_one_upgrade_runs_at_a_time(
+def test_a_version_is_tried_once_for_a_model_and_one_upgrade_runs_at_a_time(
     upgrade: RollingUpgrade, begins: bool
 ) -> None:
-    assert bool(why_upgrade_image([_row(0, "1.0.0")], "1.0.1", [upgrade])) is begins
+    assert bool(why_upgrade_image([_row(0, "1.0.0")], 1, "1.0.1", [upgrade])) is begins
