@@ -9,7 +9,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import apply, events, instances, model_diff, observe, scale_sets, ssh, update, wait
+from orchestrator.cli import (
+    apply,
+    events,
+    instances,
+    model_diff,
+    observe,
+    rolling_upgrades,
+    scale_sets,
+    ssh,
+    update,
+    wait,
+)
 from orchestrator.cli.client import OWN
 from orchestrator.cli.command import command
 from orchestrator.cli.extensions import extension_app
@@ -83,6 +94,8 @@ def _assemble() -> None:
     observe.register(app)
     model_diff.register(app, observe.PANEL)
     events.register(app, observe.PANEL)
+    rolling_upgrades.register(app, instances.PANEL)
+    app.add_typer(rolling_upgrades.rolling_upgrade_app, name="rolling-upgrade", rich_help_panel=_OTHER)
     app.add_typer(extension_app, name="extension", rich_help_panel=_OTHER)
     app.add_typer(host_app, name="host", rich_help_panel=_OTHER)
     for name, (_, line) in _LAZY.items():

@@ -202,12 +202,13 @@ def _print_rows(
 
 
 _STYLES = {
-    "green": {"running", "healthy", "succeeded", "up", "owned", "ok", "done"},
+    "green": {"running", "healthy", "succeeded", "up", "owned", "ok", "done", "completed"},
     "yellow": {
         "creating", "updating", "starting", "stopping", "deleting", "initializing", "unknown", "draining",
+        "rollingforward", "rollingback", "cancelled",
         "stopped", "deallocated", "deallocating", "stray", "unreachable",
     },
-    "red": {"failed", "unhealthy"},
+    "red": {"failed", "unhealthy", "faulted"},
 }  # fmt: skip
 
 

@@ -104,8 +104,10 @@ class Session:
         scale_set: SetRef | None = None,
         no_wait: bool = False,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        look: Callable[[], str] | None = None,
     ) -> bool:
         """Wait for what ``reply`` began, unless it is done already or ``no_wait``. Whether it is done now.
+        Meanwhile ``look`` says how it goes; without it, how the instances of ``scale_set`` are.
 
         Raises ``Interrupted`` on Ctrl-C: the operation goes on, and the message says how to look at it."""
         if reply.operation_url is None:
@@ -114,7 +116,7 @@ class Session:
             self.verbose(f"operation {reply.operation_url}")
             self.note(_where_to_look(title, scale_set))
             return False
-        look = self._looker(scale_set) if scale_set else None
+        look = look or (self._looker(scale_set) if scale_set else None)
         try:
             with Progress(title, look) as progress:
                 wait_for_operation(

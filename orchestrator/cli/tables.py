@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,6 +66,40 @@ INSTANCES: Sequence[Column] = (
     Column("Protected", _protection),
     Column("Why", _trouble),
 )
+
+
+def _count(of: str) -> Callable[[Mapping[str, Any]], Any]:
+    return lambda item: dig(item, f"properties.progress.{of}InstanceCount", 0)
+
+
+_PROGRESS = (
+    Column("Done", _count("successful"), is_number=True),
+    Column("Failed", _count("failed"), is_number=True),
+    Column("In progress", _count("inProgress"), is_number=True),
+    Column("To go", _count("pending"), is_number=True),
+)
+
+UPGRADES: Sequence[Column] = (
+    at("Status", "properties.runningStatus.code"),
+    *_PROGRESS,
+    Column("Started", lambda item: local_time(dig(item, "properties.runningStatus.startTime"))),
+    at("Last action", "properties.runningStatus.lastAction"),
+    at("Error", "properties.error.code"),
+    at("Why", "properties.error.message"),
+)
+
+OS_UPGRADES: Sequence[Column] = (
+    at("Version", "properties.targetImageReference.exactVersion"),
+    at("Status", "properties.runningStatus.code"),
+    *_PROGRESS,
+    at("Rolled back", "properties.rollbackInfo.successfullyRolledbackInstanceCount", is_number=True),
+    at("By", "properties.startedBy"),
+    Column("Started", lambda item: local_time(dig(item, "properties.runningStatus.startTime"))),
+    Column("Ended", lambda item: local_time(dig(item, "properties.runningStatus.endTime"))),
+    at("Why", "properties.error.message"),
+)
+
+FAILED_UPGRADES: Sequence[Column] = (at("Instance", "target"), at("Code", "code"), at("Why", "message"))
 
 STATUSES: Sequence[Column] = (
     at("Code", "code"),
