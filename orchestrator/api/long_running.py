@@ -70,6 +70,8 @@ def operation_view(operation: Operation) -> Json:
         view["endTime"] = time_text(operation.ended_at)
     if operation.failure is not None:
         view["error"] = {"code": operation.failure.code, "message": operation.failure.message}
+    if operation.output is not None:
+        view["properties"] = {"output": operation.output}
     return view
 
 

@@ -27,7 +27,7 @@ OPERATION = (
 async def get_operation(
     request: Request, subscription_id: Subscription, location: str, operation_id: str, api: ApiDep
 ) -> Response:
-    """``monitor=true`` is the other style: 202 while it runs, then 200 without a body, or the error."""
+    """``monitor=true`` is the other style: 202 while it runs, then 200 with its output, if any, or the error."""
     operation = api.store.operation(operation_id.lower())
     if operation is None:
         raise NotFound(f"There is no operation '{operation_id[:80]}'.", code="NotFound")
@@ -39,4 +39,4 @@ async def get_operation(
         return Response(status_code=202, headers=headers)
     if operation.status is not OperationStatus.SUCCEEDED:
         raise OperationFailed(operation)
-    return Response(status_code=200)
+    return Response(status_code=200) if operation.output is None else JSONResponse(operation.output)

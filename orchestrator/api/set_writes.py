@@ -12,7 +12,7 @@ from fastapi import Request
 from orchestrator.api.context import Api, SetAddress
 from orchestrator.api.long_running import new_operation
 from orchestrator.api.rolling_upgrades import DEADLINE_S, is_rolling, upgrade_again
-from orchestrator.errors import BadInput, NotPossible, PreconditionFailed
+from orchestrator.errors import BadInput, Conflict, NotPossible, PreconditionFailed
 from orchestrator.model.arm.extension_numbers import next_numbers
 from orchestrator.model.arm.merge import merge_body
 from orchestrator.model.arm.mutability import check_mutable, check_patchable
@@ -82,6 +82,7 @@ def update_set(api: Api, record: ScaleSet, body: Mapping[str, Any], *, is_patch:
     old = parse_scale_set(before, name=record.name)
     new = parse_scale_set(merge_body(before, _without_read_only_name(body)), name=record.name)
     (check_patchable if is_patch else check_mutable)(old, new)
+    _refuse_names_of_instances(api, record, old, new)
     if _asks_the_site(old) != _asks_the_site(new) or new.sku.capacity > old.sku.capacity:
         check_site(new, api.site())
     changed = _changed(record, old, new, api.now())
@@ -102,6 +103,17 @@ def update_set(api: Api, record: ScaleSet, body: Mapping[str, Any], *, is_patch:
         tx.put_operation(operation)
     api.wake(changed.uid)
     return Written(changed, operation)
+
+
+def _refuse_names_of_instances(api: Api, record: ScaleSet, old: ScaleSetResource, new: ScaleSetResource) -> None:
+    """Raises ``Conflict`` for a new extension under a name that an instance has for an extension of its own."""
+    profiles = old.profile.extension_profile, new.profile.extension_profile
+    known, wanted = ({each.name.lower() for each in profile.extensions} for profile in profiles)
+    added = wanted - known
+    taken = {each.name for each in api.store.own_extensions(record.uid) if each.name.lower() in added}
+    if taken:
+        words = f"Instances have extensions of their own named {', '.join(sorted(taken))}: remove those first."
+        raise Conflict(words, target="properties.virtualMachineProfile.extensionProfile")
 
 
 def with_capacity(record: ScaleSet, capacity: int, now: float) -> ScaleSet:
@@ -140,7 +152,8 @@ def _asks_the_site(resource: ScaleSetResource) -> tuple[Any, ...]:
     """What a site may not have. While it stays, and nothing is added, the site is not asked again: scaling in
     must not fail over an image that was taken out of the catalogue meanwhile."""
     storage, network = resource.profile.storage_profile, resource.profile.network_profile
-    return resource.sku.name, resource.zones, storage, network, resource.properties.platform_fault_domain_count
+    count, group = resource.properties.platform_fault_domain_count, resource.properties.host_group
+    return resource.sku.name, resource.zones, storage, network, count, group
 
 
 def _what_changed(before: ScaleSet, after: ScaleSet) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 from orchestrator.api.context import Api
 from orchestrator.errors import VmssError
 from orchestrator.model.arm.instance_views import ImageLook, Look, Subject
+from orchestrator.model.arm.own_extension import with_own
 from orchestrator.model.arm.statuses import PowerState
 from orchestrator.model.arm.storage import ImageReference
 from orchestrator.model.guest import Boot
 from orchestrator.model.instance import Instance, Stage, WantedPower
+from orchestrator.model.own_extension import OwnExtension
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.plan.inputs import Seen, Sight
 
@@ -52,8 +54,9 @@ def looks(api: Api, record: ScaleSet, rows: list[Instance]) -> Iterator[Subject]
     seen = api.control.seen(record.uid)
     draining = {report.config.name for report in api.control.hosts() if report.is_draining}
     find_image = _image_finder(api)
+    own = own_by_instance(api, record)
     for row in rows:
-        model = profiles[row.model_version].model
+        model = with_own(profiles[row.model_version].model, own.get(row.instance_id, ()))
         sight = seen.get(row.instance_id, _UNSEEN)
         look = Look(
             power=power_state(row, sight.sight),
@@ -67,6 +70,13 @@ def looks(api: Api, record: ScaleSet, rows: list[Instance]) -> Iterator[Subject]
             agent_version=api.about.version,
         )
         yield Subject(record, model, row, row.owner(api.store.installation), look)
+
+
+def own_by_instance(api: Api, record: ScaleSet) -> dict[int, list[OwnExtension]]:
+    found: dict[int, list[OwnExtension]] = {}
+    for each in api.store.own_extensions(record.uid):
+        found.setdefault(each.instance_id, []).append(each)
+    return found
 
 
 def look_at(api: Api, record: ScaleSet, row: Instance) -> Subject:

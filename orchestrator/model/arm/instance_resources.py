@@ -26,7 +26,7 @@ def instance_resource(it: Subject, *, is_expanded: bool = False) -> Json:
     """An instance of its scale set; with its instance view if ``is_expanded``."""
     properties: Json = {
         "latestModelApplied": it.row.model_version == it.record.model_version,
-        "modelDefinitionApplied": "VirtualMachineScaleSet",
+        "modelDefinitionApplied": "VirtualMachine" if it.has_own_extensions else "VirtualMachineScaleSet",
         **_properties(it, it.resource_id),
         "protectionPolicy": _protection(it.row),
     }
@@ -128,13 +128,14 @@ def _extension_resources(it: Subject, own_id: str) -> list[Json]:
             "id": f"{own_id}/extensions/{each['name']}",
             "type": "Microsoft.Compute/virtualMachines/extensions",
             "location": it.record.location,
-            "properties": {**each["properties"], "provisioningState": _extension_state(each, it.row)},
+            "properties": {**each["properties"], "provisioningState": extension_state(each, it.row)},
         }
         for each in extensions_of(it.model)
     ]
 
 
-def _extension_state(extension: Mapping[str, Any], row: Instance) -> str:
+def extension_state(extension: Mapping[str, Any], row: Instance) -> str:
+    """Its ``provisioningState`` on this instance."""
     state = row.extensions.get(extension["name"])
     if state is not None:
         return _EXTENSION_STATES[state.code]

@@ -88,6 +88,11 @@ class Subject:
         return bool(self.profile["osProfile"].get("linuxConfiguration", {}).get("provisionVMAgent", True))
 
     @property
+    def has_own_extensions(self) -> bool:
+        """Whether it has extensions beside those of its model; they are marked so (``own_extension.with_own``)."""
+        return any(each.get("own") for each in extensions_of(self.model))
+
+    @property
     def is_answering(self) -> bool:
         """Whether its operating system has come up and has not been seen to stop since."""
         is_up = self.row.stage in {Stage.CONFIGURING, Stage.READY} or (
