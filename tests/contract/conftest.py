@@ -21,7 +21,7 @@ POOL_GIB = 1
 def contract_lab() -> Iterator[Lab]:
     lab = Lab(f"ct{os.getpid()}")
     try:
-        lab.up(hosts=1, pool_gib=POOL_GIB)
+        lab.up(hosts=2, pool_gib=POOL_GIB)
         yield lab
     finally:
         lab.down()

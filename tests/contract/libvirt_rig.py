@@ -18,7 +18,8 @@ from orchestrator.model.guest import ImageFiles
 from orchestrator.model.host import HostConfig
 from tests.contract.rig import Rig, Stop, Stopped
 
-HOST = "h1"
+HOST, OTHER_HOST = "h1", "h2"
+SAVE_FOLDER = "/var/lib/libvirt/qemu/save"
 POOL = "vmss"
 DEADLINES = Deadlines(open_s=4.0, query_s=4.0, change_s=40.0)
 
@@ -26,10 +27,12 @@ DEADLINES = Deadlines(open_s=4.0, query_s=4.0, change_s=40.0)
 class LibvirtRig(Rig):
     silence_deadline_s = DEADLINES.open_s + DEADLINES.query_s + 1.0
 
-    def __init__(self, image: ImageFiles, lab: Lab) -> None:
+    def __init__(self, image: ImageFiles, lab: Lab, name: str = HOST) -> None:
         super().__init__(image)
         self.lab = lab
-        self.config = HostConfig(HOST, lab.uri(HOST), pool=POOL, network=self.network, acceleration="tcg")
+        self.name = name
+        self._is_save_disk_small = False
+        self.config = HostConfig(name, lab.uri(name), pool=POOL, network=self.network, acceleration="tcg")
 
     def host(self, installation: str | None = None) -> Host:
         return LibvirtHost(self.config, installation or self.installation, DEADLINES)
@@ -44,10 +47,13 @@ class LibvirtRig(Rig):
         self._libvirtd().suspend()
 
     def heal(self) -> None:
-        libvirtd = lab_processes.daemon_of(self.lab.holder(HOST), "libvirtd")
+        libvirtd = lab_processes.daemon_of(self.lab.holder(self.name), "libvirtd")
         if libvirtd is not None:
             libvirtd.resume()
-        self.lab.heal(HOST)
+        self.lab.heal(self.name)
+        if self._is_save_disk_small:
+            self.lab.run(self.name, ["umount", SAVE_FOLDER])
+            self._is_save_disk_small = False
 
     def kill_libvirtd(self) -> None:
         libvirtd = self._libvirtd()
@@ -55,12 +61,22 @@ class LibvirtRig(Rig):
         libvirtd.wait(10)
 
     def _libvirtd(self) -> lab_processes.psutil.Process:
-        found = lab_processes.daemon_of(self.lab.holder(HOST), "libvirtd")
+        found = lab_processes.daemon_of(self.lab.holder(self.name), "libvirtd")
         assert found is not None, "no libvirtd runs in the lab host"
         return found
 
     def fill_pool(self) -> None:
-        fill_pool(self.lab, HOST)
+        fill_pool(self.lab, self.name)
+
+    def fill_save_disk(self) -> None:
+        # The smallest guest's memory takes some 900 KiB.
+        self.lab.run(self.name, ["mount", "-t", "tmpfs", "-o", "size=300k", "none", SAVE_FOLDER])
+        self._is_save_disk_small = True
+
+    def beside(self) -> LibvirtRig:
+        other = LibvirtRig(self.image, self.lab, OTHER_HOST)
+        other.installation = self.installation
+        return other
 
     @contextmanager
     def foreign(self) -> Iterator[tuple[str, str]]:

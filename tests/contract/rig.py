@@ -57,6 +57,14 @@ class Rig(ABC):
     def fill_pool(self) -> None: ...
 
     @abstractmethod
+    def fill_save_disk(self) -> None:
+        """Where guests' memory is saved there is hardly any room left."""
+
+    @abstractmethod
+    def beside(self) -> Rig:
+        """Another hypervisor, for the same installation."""
+
+    @abstractmethod
     def foreign(self) -> Any:
         """A context manager: a domain and a volume that are not ours are there; gives both names."""
 
@@ -195,6 +203,15 @@ def guest_of(view: HostView, owner: Owner) -> SeenGuest | None:
 
 def volumes_of(view: HostView, owner: Owner) -> set[str]:
     return {volume.name for volume in view.volumes if volume.owner == owner}
+
+
+async def says(host: Host, owner: Owner, text: bytes) -> None:
+    """Wait until the guest's serial log has this. Guests count their boots on their disk and say ``boot N``."""
+
+    async def is_said() -> bool:
+        return text in await host.console(owner)
+
+    await until(is_said, 20, f"the guest says {text!r}")
 
 
 async def power_of(host: Host, owner: Owner) -> Power | None:

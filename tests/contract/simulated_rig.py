@@ -11,34 +11,53 @@ from orchestrator.model.guest import ImageFiles, Power
 from orchestrator.model.host import HostConfig
 from tests.contract.rig import Rig, Stop, Stopped
 
-HOST = "s1"
+HOST, OTHER_HOST = "s1", "s2"
+TIMING = Timing(
+    create_s=0.01,
+    boot_s=0.01,
+    script_s=0.01,
+    stop_s=0.01,
+    call_s=0.001,
+    save_s=0.01,
+    resume_s=0.01,
+    copy_s=0.01,
+)
 
 
 class SimulatedRig(Rig):
-    def __init__(self, image: ImageFiles) -> None:
+    def __init__(self, image: ImageFiles, name: str = HOST, world: SimulatedWorld | None = None) -> None:
         super().__init__(image)
-        timing = Timing(create_s=0.01, boot_s=0.01, script_s=0.01, stop_s=0.01, call_s=0.001)
-        self.world = SimulatedWorld(timing=timing)
-        self._facts = self.world.hypervisor(HOST)
+        self.name = name
+        self.world = world or SimulatedWorld(timing=TIMING)
+        self._facts = self.world.hypervisor(name)
         self._pool_bytes = self._facts.pool_bytes
 
     def host(self, installation: str | None = None) -> Host:
-        config = HostConfig(HOST, "simulated:///", network=self.network)
+        config = HostConfig(self.name, "simulated:///", network=self.network)
         return SimulatedHost(config, installation or self.installation, self.world)
 
     def kill_guest(self, uuid: str) -> None:
-        self.world.kill_guest(HOST, uuid)
+        self.world.kill_guest(self.name, uuid)
 
     def silence(self) -> None:
-        self.world.silence_host(HOST)
+        self.world.silence_host(self.name)
 
     def heal(self) -> None:
         self._facts.pool_bytes = self._pool_bytes
+        self._facts.save_bytes_free = 1 << 40
         if self._facts.is_silent:
-            self.world.heal_host(HOST)
+            self.world.heal_host(self.name)
 
     def fill_pool(self) -> None:
         self._facts.pool_bytes = sum(self._facts.volumes.values())
+
+    def fill_save_disk(self) -> None:
+        self._facts.save_bytes_free = 300 << 10
+
+    def beside(self) -> SimulatedRig:
+        other = SimulatedRig(self.image, OTHER_HOST, self.world)
+        other.installation = self.installation
+        return other
 
     @contextmanager
     def foreign(self) -> Iterator[tuple[str, str]]:

@@ -14,18 +14,11 @@ import pytest
 from orchestrator.errors import HostRefused, HostUnreachable, ImageError, InsufficientCapacity
 from orchestrator.hosts.doctor import examine
 from orchestrator.hosts.libvirt import LibvirtHost, links, volumes
-from orchestrator.model.guest import GuestSpec, HostEventKind, Power
+from orchestrator.model.guest import HostEventKind, Power
 from tests.contract.libvirt_rig import DEADLINES, POOL, LibvirtRig
-from tests.contract.rig import Heard, answered, on_a_loop, power_of, until, volumes_of, was_stopped
+from tests.contract.rig import Heard, answered, on_a_loop, power_of, says, volumes_of, was_stopped
 
 pytestmark = pytest.mark.real
-
-
-async def _says(host: LibvirtHost, spec: GuestSpec, text: bytes) -> None:
-    async def said() -> bool:
-        return text in await host.console(spec.owner)
-
-    await until(said, 20, f"the guest says {text!r}")
 
 
 @on_a_loop
@@ -35,16 +28,16 @@ async def test_a_disk_lives_through_stop_and_undefine_and_is_new_in_the_next_gen
     spec = libvirt_rig.spec()
     async with libvirt_rig.opened() as host:
         await host.create(spec)
-        await _says(host, spec, b"boot 1\n")
+        await says(host, spec.owner, b"boot 1\n")
         await host.restart(spec.owner)
-        await _says(host, spec, b"boot 2\n")
+        await says(host, spec.owner, b"boot 2\n")
         await host.undefine(spec.owner)
         await host.create(spec)
-        await _says(host, spec, b"boot 3\n")
+        await says(host, spec.owner, b"boot 3\n")
         await host.remove(spec.owner)
         reimaged = libvirt_rig.spec(generation=2)
         await host.create(reimaged)
-        await _says(host, reimaged, b"boot 1\n")
+        await says(host, reimaged.owner, b"boot 1\n")
 
 
 @on_a_loop
@@ -55,7 +48,7 @@ async def test_a_disk_that_is_only_half_made_is_made_anew(libvirt_rig: LibvirtRi
             _make_volume(connection, spec.owner.disk_volume)
             _make_volume(connection, spec.owner.seed_volume)
         await host.create(spec)
-        await _says(host, spec, b"boot 1\n")
+        await says(host, spec.owner, b"boot 1\n")
 
 
 def _make_volume(connection: object, name: str) -> None:
@@ -192,7 +185,7 @@ async def test_an_upload_that_died_at_any_step_is_made_whole_by_the_next(libvirt
                 break
         assert 4 < step < 39
         await host.create(spec)
-        await _says(host, spec, b"boot 1\n")
+        await says(host, spec.owner, b"boot 1\n")
 
 
 def _copy_on_host(rig: LibvirtRig) -> bytes:

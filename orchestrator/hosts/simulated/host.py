@@ -272,7 +272,10 @@ class SimulatedHost:
         self._delete_volume(owner.disk_volume)
         self._make_volume(spec, owner.disk_volume, _OVERLAY_BYTES)
         try:
-            disk = unpacked(b"".join([await self._taken(piece) async for piece in content.chunks]))
+            written = b"".join([await self._taken(piece) async for piece in content.chunks])
+            if len(written) != content.size_bytes:
+                raise HostRefused(f"The disk of {spec.name} came as {len(written)} bytes.")
+            disk = unpacked(written)
         except Exception:
             self._delete_volume(owner.disk_volume)
             raise
