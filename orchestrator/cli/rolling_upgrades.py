@@ -13,7 +13,7 @@ from orchestrator.cli.output import OutputFormat, dig
 from orchestrator.cli.session import Session
 from orchestrator.cli.tables import FAILED_UPGRADES, OS_UPGRADES, UPGRADES, local_time
 from orchestrator.cli.waiting import poll_until
-from orchestrator.errors import NotFound
+from orchestrator.errors import BadInput, NotFound
 
 LONGEST_S = 172_800.0  # as the daemon's own deadline of an upgrade
 _RUNNING = {"RollingForward", "RollingBack"}
@@ -33,14 +33,27 @@ def start(
     extensions: Annotated[
         bool, typer.Option("--extensions", help="Look at the extensions again, rather than at the image.")
     ] = False,
+    model: Annotated[
+        bool,
+        typer.Option("--model", help="Try the newest model again, after its upgrade faulted or was cancelled."),
+    ] = False,
     no_wait: NoWait = False,
 ) -> None:
     """Bring all instances to the newest version of their image, in batches."""
-    verb = "extensionRollingUpgrade" if extensions else "osRollingUpgrade"
-    reply = session.client.send("POST", session.client.path_of(scale_set, verb))
-    title = f"upgrading {'the extensions' if extensions else 'the image'} of {scale_set.name} in batches"
-    if _finish(session, scale_set, reply, title, no_wait=no_wait):
+    if extensions and model:
+        raise BadInput("--extensions and --model are two different upgrades: give one")
+    what = "extensions" if extensions else "model" if model else "image"
+    reply = _begin(session, scale_set, what)
+    if _finish(session, scale_set, reply, f"upgrading the {what} of {scale_set.name} in batches", no_wait=no_wait):
         session.show(_latest(session, scale_set), UPGRADES)
+
+
+def _begin(session: Session, scale_set: SetRef, what: str) -> Reply:
+    """A write that changes nothing starts the model's upgrade again, as with Azure; the others have a verb."""
+    if what == "model":
+        return session.client.send("PATCH", session.client.path_of(scale_set), body={})
+    verb = "extensionRollingUpgrade" if what == "extensions" else "osRollingUpgrade"
+    return session.client.send("POST", session.client.path_of(scale_set, verb))
 
 
 @command(rolling_upgrade_app, "cancel", on=OnSet.OPTIONAL)

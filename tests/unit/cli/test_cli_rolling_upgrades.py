@@ -70,6 +70,21 @@ def test_an_upgrade_is_begun_or_cancelled_and_then_shown(
     assert "Completed" in outcome.out
 
 
+def test_an_upgrade_of_the_model_is_tried_again_by_a_write_that_changes_nothing(
+    vmss: Vmss, daemon: FakeDaemon
+) -> None:
+    answers(daemon, an_upgrade("Completed"))
+    daemon.answers["PATCH", "/web"] = lambda _: httpx.Response(200, json={}, headers=daemon.begun())
+    assert vmss("rolling-upgrade", "start", "web", "--model").code == 0
+    [patch] = daemon.sent("PATCH")
+    assert patch.body == {}
+
+
+def test_two_upgrades_at_once_are_refused(vmss: Vmss, daemon: FakeDaemon) -> None:
+    assert vmss("rolling-upgrade", "start", "web", "--model", "--extensions").code == 2
+    assert daemon.sent("POST") == []
+
+
 def test_nothing_is_waited_for_where_nobody_waits(vmss: Vmss, daemon: FakeDaemon, clock: FakeClock) -> None:
     assert vmss("rolling-upgrade", "start", "web", "--no-wait").code == 0
     assert clock.sleeps == []
