@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from orchestrator.control.act import Actor
+from orchestrator.control.commands import Commands
 from orchestrator.control.decide import Decider
 from orchestrator.control.fleet import Fleet, HostMaker
 from orchestrator.control.health_watch import HealthWatch
@@ -57,6 +58,7 @@ class Controller:
         decider = Decider(store, self.wishes, spaces, maker, now)
         images = ImageWatch(store, self.wishes, maker, now)
         self.parts = Parts(store, self.fleet, self.wishes, decider, actor, self.health, images, rules, now)
+        self.commands = Commands(store, self.fleet, guests, actor.address, now)
         self._maker = maker
         self.is_stopped = False
         self._loops: dict[str, SetLoop] = {}
@@ -68,6 +70,7 @@ class Controller:
             self.fleet.add(config, is_draining=is_draining)
         await self.fleet.first_look(FIRST_LOOK_S)
         self._tasks["health"] = asyncio.create_task(self.health.run(), name="health watch")
+        self._tasks["commands"] = asyncio.create_task(self.commands.run(), name="run commands")
         for record in self.store.scale_sets():
             self.wake(record.uid)
 
@@ -76,6 +79,7 @@ class Controller:
         self.is_stopped = True
         for loop in self._loops.values():
             loop.cancel()
+        self.commands.cancel()
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -86,6 +90,7 @@ class Controller:
         """Something about this set moved: look again."""
         if self.is_stopped:
             return
+        self.commands.wake()
         loop = self._loops.get(uid)
         if loop is None:
             loop = self._loops[uid] = SetLoop(uid, self.parts)
@@ -116,6 +121,7 @@ class Controller:
     # What is noticed
 
     def _host_changed(self, change: Change) -> None:
+        self.commands.wake()
         if change.owner is None:
             self._note("host", f"host {change.host} {change.what}", host=change.host)
             self.wake_all()
