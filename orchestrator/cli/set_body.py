@@ -32,6 +32,9 @@ class ShapeFlags:
         None
     )
     zones: Annotated[list[str] | None, typer.Option("--zones", "-z", metavar="ZONE ...")] = None
+    orchestration_mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="Uniform or Flexible. [default: Uniform]")
+    ] = None
     platform_fault_domain_count: Annotated[int | None, typer.Option(help="Fault domains to spread over.")] = None
     upgrade_policy_mode: Annotated[
         str | None, typer.Option(metavar="MODE", help="Manual, Automatic or Rolling.")
@@ -117,6 +120,7 @@ def build_set(
     if extensions := [each for each in (script_extension(guest.custom_script), health_extension(health)) if each]:
         profile["extensionProfile"] = {"extensions": extensions}
     properties = {
+        "orchestrationMode": shape.orchestration_mode,
         "upgradePolicy": {"mode": shape.upgrade_policy_mode} if shape.upgrade_policy_mode else None,
         "scaleInPolicy": scale_in_policy(shape.scale_in_policy),
         "platformFaultDomainCount": shape.platform_fault_domain_count,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -172,6 +173,32 @@ def test_a_protected_instance_survives_scaling_in_and_ids_are_never_used_again(v
     assert again == {}
 
 
+@pytest.fixture
+def flexible(vmss: Vmss) -> Iterator[str]:
+    """Two instances of a Flexible set for one test."""
+    made = vmss("create", "flex", "--instance-count", "2", "--orchestration-mode", "Flexible", *CREATE)
+    assert made.code == 0, made.err
+    yield "flex"
+    assert vmss("delete", "flex").code == 0
+
+
+def test_instances_of_a_flexible_set_are_called_by_name(vmss: Vmss, flexible: str) -> None:
+    names = vmss("list-instances", flexible, "--query", "[].instanceId", "-o", "tsv").out.split()
+    assert len(names) == 2
+    assert all(re.fullmatch(r"flex_[0-9a-f]{8}", name) for name in names)
+    rows = vmss("list-instances", flexible).out.splitlines()[1:]
+    assert [row.split()[:3] for row in rows] == [[name, "Succeeded", "running"] for name in names]
+    assert vmss("restart", flexible, "--instance-ids", names[0].upper()).code == 0
+    assert f"flex/{names[0]}" in vmss("events", "--set", flexible).out.replace(" ", "/").replace("//", "/")
+    census = vmss("census", "--query", "[?kind=='domain'].instance", "-o", "json").json
+    assert set(names) <= set(census)
+    assert vmss("show", flexible, "--instance-id", names[1]).code == 0
+    assert vmss("show", flexible, "--instance-id", "0").code == 3
+    assert vmss("delete-instances", flexible, "--instance-ids", names[0]).code == 0
+    assert vmss("list-instances", flexible, "--query", "[].instanceId", "-o", "tsv").out.split() == names[1:]
+    assert vmss("show", flexible, "--query", "sku.capacity", "-o", "tsv").out == "1\n"
+
+
 def test_updates_set_add_remove_and_clear(vmss: Vmss, web: str) -> None:
     assert vmss("update", web, "--enable-automatic-repairs", "--automatic-repairs-grace-period", "30s").code == 0
     assert vmss("update", web, "--set", "tags.a=1", "tags.b=2", "--scale-in-policy", "OldestVM").code == 0
@@ -180,7 +207,7 @@ def test_updates_set_add_remove_and_clear(vmss: Vmss, web: str) -> None:
     assert model["properties"]["scaleInPolicy"]["rules"] == ["OldestVM"]
     assert model["tags"] == {"a": "1", "b": "2"}
     assert vmss("set-orchestration-service-state", web, "--action", "Suspend").code == 0
-    services = vmss("get-instance-view", web, "--query", "orchestrationServices[].serviceState", "-o", "tsv")
+    services = vmss("get-instance-view", web, "--query", "orchestrationServices[0].serviceState", "-o", "tsv")
     assert services.out == "Suspended\n"
     assert vmss("update", web, "--remove", "automaticRepairsPolicy", "--remove", "tags.a").code == 0
     model = vmss("show", web, "-o", "json").json
@@ -229,7 +256,7 @@ def test_the_site_is_looked_at_from_every_side(vmss: Vmss, web: str) -> None:
     assert {"web_0", "web_1"} <= set(owned)
     reasons = vmss("events", "--set", web, "--query", "[?kind=='create'].reason", "-o", "json").json
     assert "it is wanted and not there" in reasons
-    assert "start 1" in vmss("console", web, "0").out
+    assert "boot 1" in vmss("console", web, "0").out
     assert (
         vmss("list-skus", web, "--query", "[?sku.name=='Lab_Micro'].capacity.maximum", "-o", "tsv").out == "1000\n"
     )

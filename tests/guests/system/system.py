@@ -238,7 +238,7 @@ class TestedSet:
     def view(self, number: int) -> Json:
         return dict(self.client.get(self.path("virtualMachines", str(number), "instanceView")))
 
-    def connection(self, number: int) -> Json:
+    def connection(self, number: int | str) -> Json:
         return dict(self.client.get(self.path("virtualMachines", str(number), "connection")))
 
     def address(self, number: int) -> str:
@@ -273,11 +273,13 @@ class TestedSet:
         """A page of the guest, asked from the controller namespace."""
         return fetch(self.daemon.lab, f"http://{self.address(number)}:{port}{path}")
 
-    def run(self, number: int, command: str) -> str:
+    def run(self, number: int | str, command: str) -> str:
         """A command as root, with the daemon's own key and the recorded host key. It must succeed."""
         return self.ssh(number, command, "root", self.daemon.agent_key())
 
-    def ssh(self, number: int, command: str, user: str, key: paramiko.PKey, host_key: str | None = None) -> str:
+    def ssh(
+        self, number: int | str, command: str, user: str, key: paramiko.PKey, host_key: str | None = None
+    ) -> str:
         connection = self.connection(number)
         pinned = host_key or str(connection["hostKey"])
         guest = GuestAddress(f"{self.name}_{number}", connection["address"], user, pinned, "")
