@@ -117,9 +117,9 @@ class SetLoop:
     def world(self, record: ScaleSet) -> tuple[SetWish, World]:
         """All that one pass looks at, as values."""
         rows = tuple(self._parts.store.instances(self.uid))
-        wish = self._parts.wishes.wish(record, list(rows))
-        seen = {row.instance_id: self.see(row) for row in rows}
         upgrade = self._parts.store.latest_rolling_upgrade(self.uid)
+        wish = self._parts.wishes.placed(record, self._parts.wishes.wish(record, list(rows), upgrade))
+        seen = {row.instance_id: self._see_in(record, row) for row in rows}
         return wish, World(rows, seen, self._parts.fleet.facts(), self._parts.now(), self._parts.rules, upgrade)
 
     def see(self, row: Instance) -> Seen:
@@ -128,6 +128,14 @@ class SetLoop:
         track = self._parts.health.track(self.uid, row.instance_id)
         seen = Seen(self._sight(row), is_busy=row.instance_id in self._running, retry_at=retry_at)
         return seen if track is None else _with_health(seen, track)
+
+    def _see_in(self, record: ScaleSet, row: Instance) -> Seen:
+        """Its health is not known while its source has not been asked; none at all means that it has no source."""
+        seen = self.see(row)
+        is_asked = row.stage is Stage.READY and not row.is_gone and seen.sight is Sight.RUNNING
+        if seen.health is None and is_asked and self._parts.wishes.health(record, row):
+            return replace(seen, health=Health.INITIALIZING, health_since=self._parts.now())
+        return seen
 
     def _sight(self, row: Instance) -> Sight:
         monitor = self._parts.fleet.find(row.host)
