@@ -79,6 +79,7 @@ class Daemon:
     def site(self) -> Site:
         """What requests are checked against, as it is now."""
         domains: dict[str, set[int]] = {}
+        groups = {monitor.host.config.host_group for monitor in self.controller.fleet}
         for monitor in self.controller.fleet:
             host = monitor.host.config
             domains.setdefault(host.zone, set()).add(host.fault_domain)
@@ -91,6 +92,7 @@ class Daemon:
             if self.config.is_simulated
             else (lambda reference: find_image(self.catalogue, reference)),
             self.sizes,
+            host_groups=frozenset(group.lower() for group in groups if group),
         )
 
     def _hosts(self) -> list[tuple[HostConfig, bool]]:

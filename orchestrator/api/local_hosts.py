@@ -49,6 +49,7 @@ class HostBody(ArmModel):
     pool: _Word | None = None
     network: _Word | None = None
     address_space: _Word | None = None
+    host_group: _Word | None = None
     limits: LimitsBody = LimitsBody()
     acceleration: AccelerationWord | None = None
     tb_cache_mib: Annotated[Whole, Field(ge=16, le=65536)] | None = None
@@ -84,6 +85,7 @@ def _show(report: HostReport) -> Json:
         "pool": config.pool,
         "network": config.network,
         "addressSpace": config.address_space,
+        "hostGroup": config.host_group,
         "acceleration": config.acceleration,
         "limits": {
             "memoryMib": limits.memory_mib,

@@ -27,6 +27,7 @@ class HostFlags:
     pool: Annotated[str | None, typer.Option(help="libvirt storage pool.")] = None
     network: Annotated[str | None, typer.Option(help="libvirt network for guests.")] = None
     address_space: Annotated[str | None, typer.Option(help="Configured network that gives addresses.")] = None
+    host_group: Annotated[str | None, typer.Option(help="Dedicated to sets that name this host group.")] = None
     acceleration: Annotated[str | None, typer.Option(metavar="auto|kvm|tcg")] = None
     limit_memory_mib: Annotated[int | None, typer.Option(min=1)] = None
     limit_vcpus: Annotated[int | None, typer.Option(min=1)] = None
@@ -47,6 +48,7 @@ class HostFlags:
             "pool": self.pool,
             "network": self.network,
             "addressSpace": self.address_space,
+            "hostGroup": self.host_group,
             "acceleration": self.acceleration,
             "limits": {name: value for name, value in limits.items() if value is not None} or None,
         }

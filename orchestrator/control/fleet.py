@@ -103,6 +103,7 @@ class Fleet:
             config.address_space,
             is_draining=config.name in self._draining,
             silent_since=monitor.silent_since,
+            host_group=config.host_group.lower() if config.host_group else None,
         )
 
     def _room(self, monitor: HostMonitor, claims: list[Instance]) -> Room | None:

@@ -23,7 +23,8 @@ class HostConfig:
     """One hypervisor: how to reach it and where it stands.
 
     ``uri`` is libvirt's (https://libvirt.org/uri.html) or ``simulated:///``. ``network`` is the libvirt
-    network guests are put on; ``address_space`` names the configured network that gives addresses.
+    network guests are put on; ``address_space`` names the configured network that gives addresses. A host with a
+    ``host_group`` is dedicated: only sets that name the group stand on it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class HostConfig:
     pool: str = "default"
     network: str = "default"
     address_space: str = "default"
+    host_group: str | None = None
     limits: HostLimits = HostLimits()
     acceleration: Acceleration = "auto"
     tb_cache_mib: int = 64

@@ -19,7 +19,8 @@ class Site:
     """One installation as requests see it.
 
     ``fault_domains`` maps each zone that has hosts to its fault domains. ``find_image`` raises ``ImageError``
-    or ``NotFound`` for an image that the catalogue does not have, or has damaged."""
+    or ``NotFound`` for an image that the catalogue does not have, or has damaged. ``host_groups`` are the names
+    of dedicated hosts, in small letters."""
 
     subscription_id: str
     location: str
@@ -28,6 +29,7 @@ class Site:
     find_image: Callable[[ImageReference], object]
     sizes: SizeCatalogue = field(default_factory=SizeCatalogue)
     subscription_name: str = "vmss"
+    host_groups: frozenset[str] = frozenset()
 
 
 def check_site(resource: ScaleSetResource, site: Site) -> None:
@@ -49,6 +51,11 @@ def _place_problems(resource: ScaleSetResource, site: Site) -> Iterator[ErrorDet
     if wanted is not None and wanted > max(there, 1):
         path = "properties.platformFaultDomainCount"
         yield ErrorDetail(BadInput.code, f"{path} is {wanted}, and the hosts make {there} fault domains.", path)
+    group = resource.properties.host_group
+    if group and group.name.lower() not in site.host_groups:
+        known = ", ".join(sorted(site.host_groups)) or "none"
+        words = f"properties.hostGroup: no host is in a group '{group.name}' (there is {known})."
+        yield ErrorDetail(BadInput.code, words, "properties.hostGroup")
     network = resource.profile.network_profile
     if network and network.address_space not in site.address_spaces:
         path = "properties.virtualMachineProfile.networkProfile"
