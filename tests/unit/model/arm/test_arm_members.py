@@ -14,6 +14,8 @@ from orchestrator.errors import BadInput, NotPossible
 from orchestrator.model.arm.base import ArmEnum, Only, Refused
 from orchestrator.model.arm.scale_set import parse_scale_set
 from orchestrator.model.arm.stored_only import STORED_ONLY
+from orchestrator.plan.inputs import Cost
+from orchestrator.plan.upgrade_cost import difference
 
 Json = dict[str, Any]
 DIFFERENCES = (Path(__file__).parents[4] / "docs" / "azure-differences.md").read_text(encoding="utf-8")
@@ -120,11 +122,23 @@ KEPT = {
 _FLAGS = ("enabled", "enableVMAgentPlatformUpdates", "autoUpgradeMinorVersion", "enableAutomaticUpgrade")
 
 
+def _a_value(path: str) -> tuple[Any, ...]:
+    name = path.rsplit(".", 1)[-1]
+    return (True, False) if name in _FLAGS else (KEPT.get(name, "word"),)
+
+
 @pytest.mark.parametrize("path", STORED_ONLY)
 def test_what_is_kept_only_is_given_back_as_it_was_given(path: str) -> None:
-    name = path.rsplit(".", 1)[-1]
-    for value in (True, False) if name in _FLAGS else (KEPT.get(name, "word"),):
+    for value in _a_value(path):
         assert shown(path, value) == value
+
+
+@pytest.mark.parametrize("path", [path for path in STORED_ONLY if path.startswith("properties.virtual")])
+def test_a_change_of_what_is_kept_only_never_stops_an_instance(path: str) -> None:
+    """Whoever corrects a word that has no effect must not have every disk made anew for it."""
+    before = whole() if path.endswith(".name") else holding(path, None)
+    models = [parse_scale_set(body, name="web").to_json() for body in (before, holding(path, _a_value(path)[0]))]
+    assert difference(*models).cost in (Cost.NOTHING, Cost.IN_PLACE)
 
 
 def test_what_is_kept_only_is_a_member_that_is_not_refused() -> None:
