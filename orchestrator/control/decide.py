@@ -41,7 +41,7 @@ class Decider:
         """One transaction for the whole plan's decisions. Raises ``NotPossible`` when no address is left."""
         decisions = plan.decisions
         rows: dict[int, Instance | None] = {row.instance_id: row for row in world.rows}
-        wish = self._wishes.wish(record, list(world.rows))
+        wish = self._wishes.wish(record, list(world.rows), world.upgrade)
         added = [step for step in decisions if isinstance(step, steps.AddInstance)]
         new = self._new_rows(record, added)
         with self._store.write() as tx:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from orchestrator.control.proximity import group_name, proximity_zone
 from orchestrator.control.specs import AddressSpaces
+from orchestrator.control.upgrade_wishes import Differences, image_upgrades, rolling_policy, versions
 from orchestrator.errors import NotFound
 from orchestrator.guest.port import ScriptRequest
 from orchestrator.model.arm.extensions import Extension, scripts_before
@@ -16,6 +17,7 @@ from orchestrator.model.arm.write_only import join_secrets
 from orchestrator.model.custom_script import parse_custom_script
 from orchestrator.model.health import ProbeSettings
 from orchestrator.model.instance import Instance
+from orchestrator.model.rolling_upgrade import RollingUpgrade
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
 from orchestrator.plan.extensions import time_left_s
@@ -33,6 +35,7 @@ class Wishes:
         self._resource = lru_cache(maxsize=512)(self._parse)
         self._profile = lru_cache(maxsize=512)(self._read_profile)
         self._extensions = lru_cache(maxsize=512)(self._read_extensions)
+        self._differences = Differences(store)
         self._known: dict[tuple[str, int], ScaleSet] = {}
         self._sources: dict[tuple[str, int], tuple[ProbeSettings, HealthSource] | None] = {}
         self._outside: dict[str, tuple[int, ProbeSettings | None]] = {}
@@ -58,14 +61,15 @@ class Wishes:
         """The set and its model as they were in the version this instance is on."""
         return self._profile(row.set_uid, row.model_version)
 
-    def wish(self, record: ScaleSet, rows: list[Instance]) -> SetWish:
-        """The whole wish; rows tell which older models still matter."""
+    def wish(self, record: ScaleSet, rows: list[Instance], upgrade: RollingUpgrade | None = None) -> SetWish:
+        """The whole wish; rows and the upgrade under way tell which older models still matter."""
         resource = self.resource(record)
         properties = resource.properties
         size = self._sizes.get(resource.sku.name)
         repair = properties.automatic_repairs_policy
         source = health_source(resource)
         is_repairing = repair is not None and repair.enabled
+        models = versions(record, rows, upgrade)
         return SetWish(
             uid=record.uid,
             name=record.name,
@@ -88,7 +92,14 @@ class Wishes:
             has_agent=resource.profile.os_profile.linux_configuration.provision_vm_agent,
             health_interval_s=source[0].interval_s if source else None,
             own_extensions=self._own_extensions(record.uid),
-            extensions={version: self._extensions(record.uid, version) for version in _versions(record, rows)},
+            extensions={version: self._extensions(record.uid, version) for version in models},
+            extensions_budget_s=resource.profile.extension_profile.extensions_time_budget.total_seconds(),
+            upgrade_mode=properties.upgrade_policy.mode.value,
+            rolling=rolling_policy(properties.upgrade_policy),
+            image_upgrades=image_upgrades(properties.upgrade_policy),
+            differences=self._differences.of(record, models),
+            sizes={version: self._size(record.uid, version) for version in models},
+            proven_model_version=record.proven_model_version,
             is_flexible=record.is_flexible,
             is_overprovisioned=properties.overprovision,
             runs_extensions_on_trial=not properties.do_not_run_extensions_on_overprovisioned_vms,
@@ -105,6 +116,10 @@ class Wishes:
         """The wish with what other sets have to say about where the instances may stand."""
         name = group_name(self.resource(record))
         return replace(wish, proximity_zone=proximity_zone(self._store, self.resource, name)) if name else wish
+
+    def _size(self, uid: str, version: int) -> tuple[int, int]:
+        size = self._sizes.get(self._profile(uid, version)[1].sku.name)
+        return size.vcpus, size.memory_mib
 
     def _read_extensions(self, uid: str, version: int) -> tuple[ExtensionWish, ...]:
         record, resource = self._profile(uid, version)
@@ -183,7 +198,3 @@ class Wishes:
 def _rebalances_zones(record: ScaleSet, resource: ScaleSetResource) -> bool:
     policy = resource.properties.resiliency_policy.automatic_zone_rebalancing_policy
     return policy.enabled and not record.is_rebalance_suspended
-
-
-def _versions(record: ScaleSet, rows: list[Instance]) -> set[int]:
-    return {record.model_version} | {row.model_version for row in rows}

@@ -1,6 +1,7 @@
 """As many instances as wanted: who is added, who is kept, who leaves (reference 4.1, 4.3).
 
-Counted is what stands after the plan's earlier decisions. What is on trial counts neither way until it is kept.
+Counted is what stands after the plan's earlier decisions. What is on trial counts neither way until it is kept, and
+neither does what an upgrade made beyond the capacity for its batch. Instances of a batch do not leave.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ def plan_count(wish: SetWish, world: World, newcomers: Newcomers, draft: Draft) 
     kept = {step.instance_id for step in draft.decisions if isinstance(step, steps.KeepInstance)}
     added = [step for step in draft.decisions if isinstance(step, steps.AddInstance) and not step.is_on_trial]
     counted = [row for row in world.counted() if row.instance_id not in left]
+    extra = world.surged()
     if wish.is_deleting:
         reason = "the scale set is deleted"
         draft.decisions.extend(steps.GiveUpInstance(row.instance_id, reason, Cause.SET_DELETED) for row in counted)
         return
+    counted = [row for row in counted if row.instance_id not in extra]
     settled = [row for row in counted if not row.is_on_trial or row.instance_id in kept]
     there = len(settled) + len(added)
     trials = judge_trials(wish, world, on_trial(row for row in counted if row.instance_id not in kept), there)
@@ -74,8 +77,9 @@ def _start_extras(newcomers: Newcomers, draft: Draft, count: int) -> None:
 
 
 def _scale_in(wish: SetWish, world: World, settled: list[Instance], surplus: int, draft: Draft) -> None:
+    in_hand = world.in_batch()
     leaving = choose_leaving(
-        settled,
+        [row for row in settled if row.instance_id not in in_hand],
         surplus,
         wish.scale_in_rule,
         lambda row: wish.is_unhealthy_first and _is_unwell(row, world),
@@ -84,7 +88,9 @@ def _scale_in(wish: SetWish, world: World, settled: list[Instance], surplus: int
     )
     draft.decisions.extend(steps.GiveUpInstance(each.row.instance_id, each.reason, Cause.SCALE) for each in leaving)
     stay = surplus - len(leaving)
-    if stay and sum(1 for row in settled if not is_protected(row)) > len(leaving):
+    if stay and in_hand:
+        draft.notes.append(f"{stay} above the wanted capacity stay until the batch of the rolling upgrade is over")
+    elif stay and sum(1 for row in settled if not is_protected(row)) > len(leaving):
         draft.notes.append(f"{stay} above the wanted capacity stay: zone balance is strict and would be lost")
     elif stay:
         draft.notes.append(f"{stay} above the wanted capacity stay: they are protected from scale-in")

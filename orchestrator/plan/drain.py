@@ -15,6 +15,8 @@ from orchestrator.plan.protection import is_protected
 def next_to_drain(wish: SetWish, world: World, placer: Placer) -> Instance | None:
     """The instance that leaves its draining host now; none while anything is unsettled or nothing fits."""
     counted = world.counted()
+    if world.in_batch():
+        return None
     if len(counted) != wish.capacity or any(row.is_gone and not row.is_lost for row in world.rows):
         return None
     if not all(_is_well(row, world) for row in counted):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from orchestrator.model.instance import Cause, Instance, Stage, WantedPower
 from orchestrator.plan import steps
@@ -22,11 +23,13 @@ from orchestrator.plan.fates import plan_fate
 from orchestrator.plan.inputs import SetWish, Sight, World
 from orchestrator.plan.newcomers import Newcomers
 from orchestrator.plan.placement import NoPlace
+from orchestrator.plan.proof import prove
 from orchestrator.plan.quarantine import plan_quarantine
 from orchestrator.plan.redeploy import plan_redeploys
 from orchestrator.plan.repair import Repair, plan_repairs
 from orchestrator.plan.respread import plan_respread
 from orchestrator.plan.steps import Draft, Plan, Step
+from orchestrator.plan.upgrades import plan_upgrades
 from orchestrator.plan.zone_rebalance import plan_rebalance
 
 
@@ -37,7 +40,10 @@ def plan_set(wish: SetWish, world: World) -> Plan:
         plan_fate(wish, world, row, draft)
     newcomers = Newcomers.of(wish, world)
     plan_quarantine(wish, world, draft)
+    if not wish.is_deleting and plan_upgrades(wish, world, draft, partial(_surge, newcomers)):
+        return draft.done()
     if not wish.is_deleting:
+        prove(wish, world, draft)
         plan_settling(wish, world, draft)
         _repair(wish, world, newcomers, draft)
         _drain(wish, world, newcomers, draft)
@@ -49,6 +55,13 @@ def plan_set(wish: SetWish, world: World) -> Plan:
     return _held_to_capacity(wish, world, draft.done())
 
 
+def _surge(newcomers: Newcomers, why: str) -> steps.AddInstance | None:
+    """One more for an upgrade, where a host has room."""
+    place = newcomers.place(Cause.SURGE)
+    no_room = isinstance(place, NoPlace) or newcomers.groups.room_for_extras() == 0
+    return None if no_room else newcomers.add_at(place, Cause.SURGE, why)
+
+
 def _repair(wish: SetWish, world: World, newcomers: Newcomers, draft: Draft) -> None:
     found = plan_repairs(wish, world)
     draft.notes.extend(found.notes)
@@ -56,7 +69,9 @@ def _repair(wish: SetWish, world: World, newcomers: Newcomers, draft: Draft) -> 
         draft.wake_times.append(found.look_again_at)
     if found.suspension is not None:
         draft.set_decisions.append(steps.SuspendRepairs(found.suspension))
-    surplus = sum(1 for row in world.counted() if not row.is_on_trial) - wish.capacity
+    extra = world.surged()
+    there = [row for row in world.counted() if not row.is_on_trial and row.instance_id not in extra]
+    surplus = len(there) - wish.capacity
     for repair in found.repairs:
         if repair.action == "Replace" and surplus <= 0:
             draft.decisions.extend(_replacement(newcomers, repair))
