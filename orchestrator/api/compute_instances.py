@@ -20,7 +20,7 @@ from orchestrator.api.sights import look_at
 from orchestrator.api.targets import check_in_service, find_instance
 from orchestrator.errors import BadInput, NotFound, NotPossible
 from orchestrator.model.arm.instance_put import parse_instance_put
-from orchestrator.model.arm.instance_resources import instance_etag, instance_resource
+from orchestrator.model.arm.instance_resources import deletion_status, instance_etag, instance_resource
 from orchestrator.model.arm.instance_views import instance_view
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.statuses import Json
@@ -45,11 +45,14 @@ async def list_instances(request: Request, address: SetAddressDep, api: ApiDep) 
 @router.get(VM)
 async def get_instance(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
     expand = (query_value(request, "$expand") or "").lower()
-    if expand not in {"", "instanceview", "userdata"}:
-        raise BadInput("Of an instance instanceView and userData can be expanded.", target="$expand")
+    if expand not in {"", "instanceview", "userdata", "resiliencyview"}:
+        words = "Of an instance instanceView, userData and resiliencyView can be expanded."
+        raise BadInput(words, target="$expand")
     record = address.find(api)
     row = find_instance(api.store, record, instance_id)
     body = show(api, record, row, is_expanded=expand == "instanceview")
+    if expand == "resiliencyview":
+        body["properties"]["resilientVMDeletionStatus"] = deletion_status(record, row)
     return JSONResponse(body, headers={"ETag": instance_etag(row)})
 
 

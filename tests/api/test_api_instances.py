@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fake_world import SET, V, World, script_extension, with_extensions
+from fake_world import SET, V, World, a_set, script_extension, with_extensions
 
 from orchestrator.model.health import Health
 from orchestrator.model.instance import Cause, Protection, Stage, WantedPower
@@ -72,6 +72,19 @@ def test_an_id_that_is_not_there_is_not_found(populated: World, number: str) -> 
         assert (answer.status_code, error(answer)["code"]) == (404, "NotFound")
     assert populated.send("DELETE", f"{VM}/{number}").status_code == 204
     assert populated.record.capacity == 3
+
+
+def test_resilience_is_shown_where_it_is_asked_for(world: World) -> None:
+    world.put(body=a_set(resiliencyPolicy={"resilientVMDeletionPolicy": {"enabled": True}}))
+    world.populate()
+    world.change(1, is_gone=True)
+    told = [
+        world.get(f"{VM}/{number}{V}&$expand=resiliencyView")["properties"]["resilientVMDeletionStatus"]
+        for number in (0, 1)
+    ]
+    assert told == ["Enabled", "InProgress"]
+    assert "resilientVMDeletionStatus" not in world.get(f"{VM}/0")["properties"]
+    assert world.send("GET", f"{VM}/0{V}&$expand=everything").status_code == 400
 
 
 # Lists
@@ -327,9 +340,9 @@ def test_what_is_on_its_way_out_takes_no_more_wishes(populated: World) -> None:
     assert populated.get(f"{VM}/1")["properties"]["provisioningState"] == "Deleting"
 
 
-def test_a_reimage_of_one_instance_takes_no_parameters(populated: World) -> None:
+def test_a_reimage_of_one_instance_knows_no_temporary_disk(populated: World) -> None:
     answer = populated.send("POST", f"{VM}/1/reimage", {"tempDisk": True})
-    assert (answer.status_code, error(answer)["code"]) == (400, "BadRequest")
+    assert (answer.status_code, error(answer)["target"]) == (400, "tempDisk")
 
 
 def test_protection_is_set_at_once_and_shown(populated: World) -> None:

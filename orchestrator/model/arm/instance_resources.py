@@ -11,6 +11,7 @@ from orchestrator.model.arm.instance_views import Subject, extensions_of, instan
 from orchestrator.model.arm.names import INSTANCE_TYPE, VM_TYPE
 from orchestrator.model.arm.statuses import Json, provisioning_state, time_text
 from orchestrator.model.instance import Instance
+from orchestrator.model.scale_set import ScaleSet
 
 _EXTENSION_STATES = {"transitioning": "Updating", "succeeded": "Succeeded", "failed": "Failed"}
 _DEFAULT_CARD = "primary"
@@ -20,6 +21,14 @@ def instance_etag(row: Instance) -> str:
     """Changes with what a client may set: the protection, and the disk and model below it."""
     flags = f"{row.protection.from_scale_in:d}{row.protection.from_scale_set_actions:d}"
     return f'"{row.set_uid}-{row.instance_id}-{row.generation}-{row.model_version}-{flags}"'
+
+
+def deletion_status(record: ScaleSet, row: Instance) -> str:
+    """``resilientVMDeletionStatus``. Whatever the policy says, a deletion that fails here is tried again."""
+    if row.is_gone:
+        return "InProgress"
+    policy = (record.model["properties"].get("resiliencyPolicy") or {}).get("resilientVMDeletionPolicy") or {}
+    return "Enabled" if policy.get("enabled") else "Disabled"
 
 
 def instance_resource(it: Subject, *, is_expanded: bool = False) -> Json:
