@@ -102,6 +102,7 @@ class Config(_Section):
     quarantine_after: int = Field(3, ge=0)
     quarantine_most: int = Field(2, ge=0)
     suspend_repairs_after: int = Field(6, ge=0)
+    upgrade_settle_s: float = Field(300.0, gt=0)
     rebalance_every_s: float = Field(43200.0, ge=0)
     rebalance_quiet_s: float = Field(3600.0, ge=0)
     keep_events_days: int = Field(90, ge=1)
@@ -136,6 +137,7 @@ class Config(_Section):
             quarantine_after=self.quarantine_after,
             quarantine_most=self.quarantine_most,
             suspend_after=self.suspend_repairs_after,
+            upgrade_settle_s=self.upgrade_settle_s,
             rebalance_every_s=self.rebalance_every_s,
             rebalance_quiet_s=self.rebalance_quiet_s,
         )
