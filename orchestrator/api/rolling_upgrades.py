@@ -7,6 +7,7 @@ import uuid
 from orchestrator.api.context import Api
 from orchestrator.api.long_running import new_operation
 from orchestrator.errors import Conflict, NotPossible
+from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.rolling_upgrade import RollingStatus, RollingUpgrade, UpgradeReason
 from orchestrator.model.scale_set import Operation, OperationKind, ScaleSet
 
@@ -86,7 +87,7 @@ def check_not_in_batch(api: Api, record: ScaleSet, instance_ids: list[int]) -> N
     running = _running(api, record)
     taken = [number for number in instance_ids if running and (number in running.batch or number in running.surged)]
     if taken:
-        names = ", ".join(str(number) for number in taken)
+        names = ", ".join(InstanceNames.of(record).id(number) for number in taken)
         words = f"The rolling upgrade of {record.name} is upgrading {names} now; cancel it, or wait for its batch."
         raise Conflict(words, target="instanceIds")
 

@@ -10,6 +10,7 @@ from orchestrator.api.manual_upgrade import with_size
 from orchestrator.api.set_writes import with_capacity
 from orchestrator.errors import NotPossible
 from orchestrator.model import wishes
+from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.instance import Cause, Instance, Stage, WantedPower
 from orchestrator.model.scale_set import Operation, OperationKind, ScaleSet
 
@@ -40,7 +41,7 @@ def hibernate(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation
     if not capabilities.get("hibernationEnabled"):
         path = "properties.additionalCapabilities.hibernationEnabled"
         raise NotPossible(f"Hibernation has to be allowed first: {path} is not true.", target=path)
-    unready = [str(row.instance_id) for row in rows if not _can_hibernate(row)]
+    unready = [InstanceNames.of(record).id(row.instance_id) for row in rows if not _can_hibernate(row)]
     if unready:
         words = f"Only a running instance that is provisioned can hibernate, unlike {', '.join(unready)}."
         raise NotPossible(words, target="instanceIds")

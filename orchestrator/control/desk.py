@@ -54,7 +54,8 @@ class Desk:
     async def console(self, set_uid: str, instance_id: int, max_bytes: int) -> bytes:
         row = self._store.instance(set_uid, instance_id)
         if row is None or row.host is None:
-            raise NotFound(f"Instance {instance_id} is on no host.", code="NotFound", target="instanceId")
+            name = InstanceNames.of(self._loop(set_uid)[1]).id(instance_id)
+            raise NotFound(f"Instance {name} is on no host.", code="NotFound", target="instanceId")
         host = self._fleet.monitor(row.host).host
         return await host.console(row.owner(self._store.installation), min(max_bytes, CONSOLE_MAX_BYTES))
 

@@ -9,6 +9,7 @@ from orchestrator.model.instance import Failure, Instance, Stage, WantedPower
 from orchestrator.model.rolling_upgrade import RollingStatus
 from orchestrator.model.scale_set import Operation, OperationKind, OperationStatus
 from orchestrator.plan.inputs import SetWish, Sight, World
+from orchestrator.plan.upgrade_ways import is_behind_model, may_be_upgraded
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +79,24 @@ def _judge_upgrade(operation: Operation, world: World) -> Verdict:
 
 
 def _judge_write(operation: Operation, wish: SetWish, world: World) -> Verdict:
-    """A write is done when the instances are as wanted; one that began a rolling upgrade, when that has ended."""
+    """A write is done when the instances are as wanted; one that began a rolling upgrade, when that has ended; in
+    a set of mode Automatic, when those that may be are on its model, or one of those that are has failed."""
     upgrade = world.upgrade
     if upgrade is not None and upgrade.started_at >= operation.started_at:
         if upgrade.is_running:
             return RUNNING_ON
         if upgrade.status is RollingStatus.FAULTED:
             return Verdict(OperationStatus.FAILED, upgrade.failure)
+    if wish.upgrade_mode == "Automatic" and _is_on_its_way(wish, world):
+        return RUNNING_ON
     return _judge_whole(wish, world)
+
+
+def _is_on_its_way(wish: SetWish, world: World) -> bool:
+    counted = world.counted()
+    if any(row.stage is Stage.FAILED and not is_behind_model(wish, row) for row in counted):
+        return False
+    return any(is_behind_model(wish, row) and may_be_upgraded(row, world) for row in counted)
 
 
 def _judge_whole(wish: SetWish, world: World) -> Verdict:
@@ -120,7 +131,8 @@ def _judge_one(
     if row.stage is Stage.FAILED and row.failure and _needs_ready(operation.kind):
         return Verdict(OperationStatus.FAILED, row.failure)
     if operation.kind is OperationKind.REDEPLOY and row.redeploys_wanted < operation.instances[number]:
-        preempted = Failure("OperationPreempted", f"Instance {number} was powered off before it moved.", world.now)
+        message = f"Instance {wish.id_of(number)} was powered off before it moved."
+        preempted = Failure("OperationPreempted", message, world.now)
         return Verdict(OperationStatus.FAILED, row.failure or preempted)  # it stays where it is
     return DONE if _has_reached(operation, row, world) else RUNNING_ON
 
