@@ -1,4 +1,4 @@
-"""``vmss extension set|list|show|delete``: extensions in the scale set's model."""
+"""``vmss extension set|list|show|delete|cancel``: extensions in the scale set's model, and of single instances."""
 
 from __future__ import annotations
 
@@ -62,36 +62,85 @@ def _new_tag() -> str:
 
 
 ExtensionName = Annotated[str, typer.Option("--name", "-n", help="Its name in the set.")]
+InstanceId = Annotated[
+    str | None, typer.Option("--instance-id", metavar="ID", help="On this instance, instead of in the model.")
+]
+
+
+def _place(session: Session, scale_set: SetRef, instance_id: str | None, *more: str) -> tuple[str, str]:
+    """The path of the extensions of the model or of one instance, and in words whose they are."""
+    if instance_id is None:
+        return session.client.path_of(scale_set, "extensions", *more), scale_set.name
+    path = session.client.path_of(scale_set, "virtualMachines", instance_id, "extensions", *more)
+    return path, f"instance {instance_id} of {scale_set.name}"
+
+
+def _views(instance_id: str | None) -> dict[str, str]:
+    return {} if instance_id is None else {"$expand": "instanceView"}
 
 
 @command(extension_app, "set", on=OnSet.VMSS_NAME)
-def set_extension(session: Session, scale_set: SetRef, flags: ExtensionFlags, no_wait: NoWait = False) -> None:
-    """Add an extension to the model, or replace it. Existing instances get it by update-instances."""
+def set_extension(
+    session: Session,
+    scale_set: SetRef,
+    flags: ExtensionFlags,
+    instance_id: InstanceId = None,
+    no_wait: NoWait = False,
+) -> None:
+    """Add an extension to the model, or replace it. Existing instances get it by update-instances.
+
+    With --instance-id it runs on that instance only, at once, beside those of the model."""
     extension = flags.resource()
-    path = session.client.path_of(scale_set, "extensions", extension["name"])
+    path, whose = _place(session, scale_set, instance_id, extension["name"])
     reply = session.client.send("PUT", path, body=extension)
-    title = f"setting extension {extension['name']} of {scale_set.name}"
+    title = f"setting extension {extension['name']} of {whose}"
     if session.finish(reply, title, scale_set=scale_set, no_wait=no_wait):
-        session.show(session.client.get(path), EXTENSIONS)
+        session.show(session.client.get(path, **_views(instance_id)), EXTENSIONS)
 
 
 @command(extension_app, "list", on=OnSet.VMSS_NAME)
-def list_extensions(session: Session, scale_set: SetRef) -> None:
-    """List the extensions of the model."""
-    path = session.client.path_of(scale_set, "extensions")
-    session.show(list[Any](session.client.pages(path)), EXTENSIONS)
+def list_extensions(session: Session, scale_set: SetRef, instance_id: InstanceId = None) -> None:
+    """List the extensions of the model, or all that an instance has, with their results."""
+    path, _ = _place(session, scale_set, instance_id)
+    session.show(list[Any](session.client.pages(path, **_views(instance_id))), EXTENSIONS)
 
 
 @command(extension_app, "show", on=OnSet.VMSS_NAME)
-def show_extension(session: Session, scale_set: SetRef, name: ExtensionName) -> None:
-    """Show one extension of the model. Its results are in get-instance-view."""
-    session.show(session.client.get(session.client.path_of(scale_set, "extensions", name)), EXTENSIONS)
+def show_extension(
+    session: Session, scale_set: SetRef, name: ExtensionName, instance_id: InstanceId = None
+) -> None:
+    """Show one extension of the model, or of an instance with its result there."""
+    path, _ = _place(session, scale_set, instance_id, name)
+    session.show(session.client.get(path, **_views(instance_id)), EXTENSIONS)
 
 
 @command(extension_app, "delete", on=OnSet.VMSS_NAME)
-def delete_extension(session: Session, scale_set: SetRef, name: ExtensionName, no_wait: NoWait = False) -> None:
-    """Remove an extension from the model."""
-    reply = session.client.send("DELETE", session.client.path_of(scale_set, "extensions", name))
-    title = f"removing extension {name} of {scale_set.name}"
+def delete_extension(
+    session: Session,
+    scale_set: SetRef,
+    name: ExtensionName,
+    instance_id: InstanceId = None,
+    no_wait: NoWait = False,
+) -> None:
+    """Remove an extension from the model, or from the one instance that has it for itself."""
+    path, whose = _place(session, scale_set, instance_id, name)
+    reply = session.client.send("DELETE", path)
+    title = f"removing extension {name} of {whose}"
+    if session.finish(reply, title, scale_set=scale_set, no_wait=no_wait):
+        session.answer(f"{title}: done")
+
+
+@command(extension_app, "cancel", on=OnSet.VMSS_NAME)
+def cancel_extension(
+    session: Session,
+    scale_set: SetRef,
+    name: ExtensionName,
+    instance_id: Annotated[str, typer.Option("--instance-id", metavar="ID", help="Where it runs.")],
+    no_wait: NoWait = False,
+) -> None:
+    """End an extension that runs on an instance. It has failed then."""
+    path, whose = _place(session, scale_set, instance_id, name, "cancel")
+    reply = session.client.send("POST", path)
+    title = f"cancelling extension {name} of {whose}"
     if session.finish(reply, title, scale_set=scale_set, no_wait=no_wait):
         session.answer(f"{title}: done")

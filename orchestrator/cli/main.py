@@ -26,6 +26,7 @@ from orchestrator.cli.command import command
 from orchestrator.cli.extensions import extension_app
 from orchestrator.cli.faults import EXIT_CODES, EXIT_INTERRUPTED, EXIT_OK, DaemonUnreachable, Interrupted, exit_code
 from orchestrator.cli.hosts import host_app
+from orchestrator.cli.run_command import run_command_app
 from orchestrator.cli.session import Session, Wiring
 from orchestrator.errors import VmssError
 
@@ -97,6 +98,7 @@ def _assemble() -> None:
     rolling_upgrades.register(app, instances.PANEL)
     app.add_typer(rolling_upgrades.rolling_upgrade_app, name="rolling-upgrade", rich_help_panel=_OTHER)
     app.add_typer(extension_app, name="extension", rich_help_panel=_OTHER)
+    app.add_typer(run_command_app, name="run-command", rich_help_panel=_OTHER)
     app.add_typer(host_app, name="host", rich_help_panel=_OTHER)
     for name, (_, line) in _LAZY.items():
         app.add_typer(typer.Typer(help=line), name=name, rich_help_panel=_OTHER)

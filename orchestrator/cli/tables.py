@@ -109,12 +109,31 @@ STATUSES: Sequence[Column] = (
     Column("Time", lambda item: local_time(item.get("time"))),
 )
 
+
+def _result(item: Mapping[str, Any]) -> str:
+    """How an extension's last run on one instance went, where that is shown."""
+    found = dig(item, "properties.instanceView.statuses", [])
+    return str(found[0].get("message") or found[0].get("displayStatus", "")) if found else ""
+
+
+RUN_COMMANDS: Sequence[Column] = (
+    at("Name", "name"),
+    at("State", "properties.instanceView.executionState"),
+    at("Exit code", "properties.instanceView.exitCode", is_number=True),
+    Column("Started", lambda item: local_time(dig(item, "properties.instanceView.startTime"))),
+    at("Output", "properties.instanceView.output"),
+    at("Error", "properties.instanceView.error"),
+    at("Why", "properties.instanceView.executionMessage"),
+)
+
 EXTENSIONS: Sequence[Column] = (
     at("Name", "name"),
     at("Publisher", "properties.publisher"),
     at("Type", "properties.type"),
     at("Version", "properties.typeHandlerVersion"),
+    at("State", "properties.provisioningState"),
     Column("Settings", lambda item: cell_text(dig(item, "properties.settings", {}))),
+    Column("Result", _result),
 )
 
 SKUS: Sequence[Column] = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.errors import BadInput, ErrorDetail
+from orchestrator.errors import BadInput, ErrorDetail, NotPossible
 from orchestrator.model.arm.extension_views import extension_view
 from orchestrator.model.arm.extensions import Extension, ExtensionProfile
 from orchestrator.model.arm.instance_resources import extension_state
@@ -35,7 +35,7 @@ def parse_own_extension(body: Mapping[str, Any], name: str, others: Sequence[Map
         raise AssertionError("an error without problems") from error
     if extension.is_application_health:
         words = "The Application Health extension is for the whole scale set: put it into the model."
-        raise BadInput(words, code="OperationNotAllowed", target="properties.type")
+        raise NotPossible(words, target="properties.type")
     raise_problems(_script_problems(extension))
     whole = [*others, extension.to_json()]
     try:
