@@ -14,7 +14,8 @@ def reverted(record: ScaleSet, older: ScaleSet, now: float) -> ScaleSet:
     """``record`` with the size and the virtual machine profile of ``older``; capacity, policies and tags stay.
 
     An extension whose configuration differs from the newest one gets a new number: where the newer ran, the older
-    one runs again. Where it never ran, the content is the same, and nothing is done (``upgrade_cost``)."""
+    one runs again. Where it never ran, the content is the same, and nothing is done (``upgrade_cost``). The new
+    version is proven as the older one was: it is never reverted itself, so going back ends."""
     before = join_secrets(record.model, record.secrets)
     then = join_secrets(older.model, older.secrets)
     after: dict[str, Any] = {
@@ -32,6 +33,7 @@ def reverted(record: ScaleSet, older: ScaleSet, now: float) -> ScaleSet:
         secrets=hidden,
         version=record.version + 1,
         model_version=record.model_version + 1,
+        proven_model_version=record.model_version + 1,
         changed_at=now,
         extension_sequences=next_numbers(record.extension_sequences, old, new),
     )

@@ -18,10 +18,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from orchestrator.model.instance import Cause, Failure, Instance, WantedPower
+from orchestrator.model.instance import Failure, Instance, WantedPower
 from orchestrator.model.rolling_upgrade import RollingStatus, RollingUpgrade, UpgradeReason
 from orchestrator.plan import steps
-from orchestrator.plan.batches import Candidate, batch_size, next_batch, small_shares
+from orchestrator.plan.batches import Candidate, batch_size, next_batch
 from orchestrator.plan.inputs import Cost, SetWish, World
 from orchestrator.plan.protection import is_protected
 from orchestrator.plan.rolling_pass import Rolling, Troubles, total
@@ -73,9 +73,10 @@ def superseded(rolling: Rolling) -> bool:
     if not is_older or upgrade.status is not RollingStatus.ROLLING_FORWARD:
         return False
     words = f"the rolling upgrade to model {upgrade.model_version} ends: model {newest} came"
-    for number in sorted(rolling.world.surged()):
-        why = f"it was made for model {upgrade.model_version}, and model {newest} came"
-        rolling.draft.decisions.append(steps.GiveUpInstance(number, why, Cause.SURGE))
+    surged = rolling.world.surged()
+    for row in rolling.world.rows:
+        if row.instance_id in surged and row.counts:
+            rolling.give_up(row, f"it was made for model {upgrade.model_version}, and model {newest} came")
     failure = Failure("OperationPreempted", f"{words.capitalize()}.", rolling.world.now)
     rolling.end(RollingStatus.CANCELLED, words, failure)
     return True
@@ -85,7 +86,6 @@ def between_batches(rolling: Rolling, add: Adder) -> None:
     """End, wait, stop, or begin the next batch."""
     upgrade, world, draft = rolling.upgrade, rolling.world, rolling.draft
     left = rolling.left()
-    draft.notes.extend(small_shares(rolling.policy, total(world)))
     if not left:
         _complete(rolling)
     elif why := _why_cancelled(rolling):
@@ -150,7 +150,8 @@ def _too_many_unhealthy(rolling: Rolling) -> Troubles:
 
 def _share_words(rolling: Rolling, sick: Troubles) -> str:
     most = rolling.policy.unhealthy_percent
-    return f"{len(sick)} of {total(rolling.world)} instances are unhealthy, more than the {most} % that may be"
+    verb = "is" if len(sick) == 1 else "are"
+    return f"{len(sick)} of {total(rolling.world)} instances {verb} unhealthy, more than the {most} % that may be"
 
 
 def _begin_batch(rolling: Rolling, left: list[Instance], add: Adder) -> None:

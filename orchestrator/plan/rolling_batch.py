@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from orchestrator.model.instance import Cause, Instance
+from orchestrator.model.instance import Instance
 from orchestrator.model.rolling_upgrade import RollingStatus, UpgradeReason
-from orchestrator.plan import steps
 from orchestrator.plan.repair import is_dead
-from orchestrator.plan.rolling_pass import Rolling, Troubles
+from orchestrator.plan.rolling_pass import Rolling, Troubles, told_troubles
 from orchestrator.plan.rolling_stop import TIMEOUT, UPGRADED, revert, stop
 from orchestrator.plan.upgrade_health import Look, Standing, look_at, trouble
 from orchestrator.plan.upgrade_ways import backwards, can_go_back, is_behind, onwards
@@ -71,7 +70,7 @@ def _without_room(rolling: Rolling, rows: dict[int, Instance]) -> bool:
         return False
     for number in homeless:
         why = "no host has room for it; the one it was to replace is changed in place"
-        rolling.draft.decisions.append(steps.GiveUpInstance(number, why, Cause.SURGE))
+        rolling.give_up(rows[number], why)
     in_place = waiting[: len(homeless)]
     rolling.draft.decisions.extend(onwards(rolling.wish, rolling.world, upgrade, row) for row in in_place)
     words = f"no room for {rolling.names(homeless)}"
@@ -135,7 +134,8 @@ def _judge(rolling: Rolling, found: _Found, rows: dict[int, Instance]) -> None:
         failing = [*found.failed, *found.failed_newcomers, *sick]
         code = TIMEOUT if found.are_all_timeouts and failing and not sick else UPGRADED
         most = policy.unhealthy_upgraded_percent
-        words = f"{bad} of {all_of_them} upgraded instances are unhealthy, more than the {most} % that may be"
+        verb = "is" if bad == 1 else "are"
+        words = f"{bad} of {all_of_them} upgraded instances {verb} unhealthy, more than the {most} % that may be"
         stop(rolling, code, failing, words, upgraded=upgraded, failed=failed)
         return
     _end_batch(rolling, found, upgraded, failed, replaced)
@@ -146,10 +146,10 @@ def _exchange(rolling: Rolling, found: _Found) -> tuple[list[Instance], list[Ins
     pairs = list(zip(found.replaced, found.well_newcomers, strict=False))
     for old, new in pairs:
         why = f"{rolling.wish.name_of(new.instance_id)} on {rolling.goal} is well and takes its place"
-        rolling.draft.decisions.append(steps.GiveUpInstance(old.instance_id, why, Cause.SURGE))
+        rolling.give_up(old, why)
     for row, why in found.failed_newcomers:
         words = f"it was to take the place of another and failed: {why}"
-        rolling.draft.decisions.append(steps.GiveUpInstance(row.instance_id, words, Cause.SURGE))
+        rolling.give_up(row, words)
     stay = found.replaced[len(pairs) :]
     return [old for old, _ in pairs], stay[: len(found.failed_newcomers)]
 
@@ -218,5 +218,5 @@ def watch_back(rolling: Rolling) -> None:
         words += f"; {rolling.names(back)} {'is' if len(back) == 1 else 'are'} back and well"
     if missed:
         words += f"; {rolling.names(missed)} did not become well on the way back either"
-    revert(rolling)
     rolling.end(RollingStatus.FAULTED, words, upgrade.failure, rolled_back=(*upgrade.rolled_back, *back))
+    revert(rolling)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.model.instance import Failure, Instance
+from orchestrator.model.instance import Cause, Failure, Instance
 from orchestrator.model.rolling_upgrade import RollingStatus, RollingUpgrade, UpgradeReason
 from orchestrator.plan import steps
 from orchestrator.plan.inputs import RollingPolicy, SetWish, World
+from orchestrator.plan.protection import is_protected
 from orchestrator.plan.steps import Draft
 from orchestrator.plan.upgrade_ways import is_behind, may_be_upgraded, policy_of
 
@@ -43,6 +44,11 @@ class Rolling:
         over: dict[str, object] = {"batch": {}, "batch_images": {}, "surged": (), "paused_until": None}
         self.put(reason, status=status, failure=failure, ended_at=self.world.now, **{**over, **changes})
 
+    def give_up(self, row: Instance, why: str) -> None:
+        """One of the surge leaves, or one whose place it took. A protected one stays; scale-in finds another."""
+        if not is_protected(row):
+            self.draft.decisions.append(steps.GiveUpInstance(row.instance_id, why, Cause.SURGE))
+
     def names(self, numbers: Iterable[int]) -> str:
         return named(self.wish, numbers)
 
@@ -67,3 +73,8 @@ def total(world: World) -> int:
     """Instances of the set, without those that an upgrade made beyond the capacity."""
     surged = world.surged()
     return sum(1 for row in world.rows if row.counts and row.instance_id not in surged)
+
+
+def told_troubles(wish: SetWish, troubles: Troubles) -> str:
+    """Every instance with what is wrong with it, on one line: what a script said may have many."""
+    return "; ".join(f"{wish.name_of(row.instance_id)}: {' '.join(why.split())}" for row, why in troubles)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.model.instance import Failure
 from orchestrator.model.rolling_upgrade import RollingStatus, UpgradeReason
 from orchestrator.plan import steps
-from orchestrator.plan.rolling_pass import Rolling, Troubles
+from orchestrator.plan.rolling_pass import Rolling, Troubles, told_troubles
 from orchestrator.plan.upgrade_ways import backwards, can_go_back, is_behind
 
 BEFORE = "MaxUnhealthyInstancePercentExceededBeforeRollingUpgrade"
@@ -16,13 +16,13 @@ TIMEOUT = "RollingUpgradeTimeoutError"
 
 def stop(rolling: Rolling, code: str, failing: Troubles, words: str, **changes: object) -> None:
     """A limit is exceeded. Every instance that failed is named, not only the first."""
-    told = "; ".join(f"{rolling.wish.name_of(row.instance_id)}: {why}" for row, why in failing)
+    told = told_troubles(rolling.wish, failing)
     words = f"the rolling upgrade to {rolling.goal} stops: {words}" + (f" ({told})" if told else "")
     failure = Failure(code, f"{words[0].upper()}{words[1:]}", rolling.world.now)
     back = _going_back(rolling, failing)
     if not back:
-        revert(rolling)
         rolling.end(RollingStatus.FAULTED, words, failure, **changes)
+        revert(rolling)
         return
     rolling.draft.decisions.extend(backwards(rolling.wish, rolling.upgrade, *each) for each in back.items())
     words = f"{words}; {rolling.names(back)} {'goes' if len(back) == 1 else 'go'} back"
@@ -59,6 +59,8 @@ def _going_back(rolling: Rolling, failing: Troubles) -> dict[int, int]:
 def revert(rolling: Rolling) -> None:
     """The set's own model back to the newest one that was seen to work."""
     proven, target = rolling.wish.proven_model_version, rolling.upgrade.model_version
+    if rolling.upgrade.batch_number == 0:
+        return  # nobody was on the new model yet: it is not what made them unhealthy
     if not rolling.policy.rolls_back_model or rolling.upgrade.reason is not UpgradeReason.MODEL:
         return
     if not 0 < proven < target:

@@ -132,6 +132,7 @@ class Site:
                 self.wish = replace(self.wish, rebalanced_at=self.now)
             case steps.RevertSet(model_version=version):
                 self.change_model(Cost.IN_PLACE, is_sick=version in self.sick_models)
+                self.wish = replace(self.wish, proven_model_version=self.wish.model_version)
             case _:
                 raise AssertionError(f"nobody carries out {step.kind}")
 
