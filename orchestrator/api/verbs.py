@@ -98,7 +98,7 @@ def delete(api: Api, record: ScaleSet, rows: Sequence[Instance], *, is_forced: b
     """Give instances up and lower the capacity by as many as counted (reference 4.3)."""
     now = api.now()
     changed = [wishes.given_up(row, now, cause=Cause.USER, is_forced=is_forced) for row in rows]
-    fewer = sum(1 for row in rows if row.counts)
+    fewer = sum(1 for row in rows if row.counts and not row.is_on_trial)
     operation = new_operation(api, record, OperationKind.DELETE_INSTANCES, dict.fromkeys(_ids(rows), 0))
     with api.store.write() as tx:
         for row in changed:

@@ -44,7 +44,10 @@ def plan_rebalance(wish: SetWish, world: World, newcomers: Newcomers, draft: Dra
 
 def _go_on(wish: SetWish, world: World, newcomer: Instance, settled: list[Instance], draft: Draft) -> None:
     number = newcomer.instance_id
-    if why := _why_called_off(wish, world, newcomer, settled):
+    if is_protected(newcomer) or newcomer.wanted_power is not WantedPower.RUNNING:
+        reason = "somebody has taken it in hand: the rebalance of zones ends"
+        draft.decisions.append(steps.KeepInstance(number, reason))
+    elif why := _why_called_off(wish, world, newcomer, settled):
         draft.decisions.append(steps.GiveUpInstance(number, why, Cause.REBALANCE))
     elif len(settled) < wish.capacity:
         reason = f"the capacity is {wish.capacity}: the rebalance of zones ends, and it counts towards that"

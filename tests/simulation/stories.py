@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
@@ -13,11 +15,23 @@ from tests.simulation.invariants import check_skew
 from tests.simulation.story import REPAIRING, Story, Telling, body
 
 ALL: dict[str, Telling] = {}
+SITES: dict[str, dict[str, Any]] = {}  # what a story's site has that others have not
+ORDERS: dict[str, int] = {}  # of a large story fewer than the usual hundred are played
 
 
 def told(telling: Telling) -> Telling:
     ALL[telling.__name__] = telling
     return telling
+
+
+def told_on(*, orders: int = 100, **site: Any) -> Callable[[Telling], Telling]:
+    """A story on a site of its own: hosts, zones, rules."""
+
+    def decorate(telling: Telling) -> Telling:
+        SITES[telling.__name__], ORDERS[telling.__name__] = site, orders
+        return told(telling)
+
+    return decorate
 
 
 @told

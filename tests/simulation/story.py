@@ -98,6 +98,7 @@ class Story:
     zone_count: int = 1
     rules: Rules = field(default_factory=lambda: Rules(host_lease_s=15.0))
     guest_memory_mib: int = 65_536
+    told_kinds: set[str] | None = None  # of all events, only these are in the golden log
 
     def __post_init__(self) -> None:
         self.world = SimulatedWorld()
