@@ -142,6 +142,8 @@ class Controller:
         row = self.store.instance(owner.set_uid, owner.instance_id)
         if row is None or row.is_gone or row.wanted_power is not WantedPower.RUNNING:
             return
+        if row.restarts_wanted > row.restarts_done:
+            return  # we restart it ourselves
         if row.generation == owner.generation and row.stage is not Stage.CREATING:
             reason = f"its guest on host {change.host} stopped running ({change.what})"
             self._note("guest_died", reason, set_uid=owner.set_uid, instance_id=owner.instance_id, host=change.host)

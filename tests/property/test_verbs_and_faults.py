@@ -168,7 +168,7 @@ class VerbsAndFaults(RuleBasedStateMachine):
         await asyncio.sleep(5)  # what has just taken effect is told a moment later
         seq = max((event.seq for event in self.story.store.events(limit=100_000)), default=0)
         await asyncio.sleep(120)
-        told = {"health", "note", "host", "settle"}
+        told = {"health", "note", "host", "settle", "prove_model"}
         later = [event for event in self.story.store.events(seq) if event.kind not in told]
         assert not later, f"wanted unchanged, and still it acts: {[event.reason for event in later]}"
 

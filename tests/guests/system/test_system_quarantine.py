@@ -7,7 +7,7 @@ from bodies import SERVICE_HEALTH, SERVICE_PORT, micro_set, script
 from conftest import MakeDaemon, MakeSet
 from system import TestedSet, codes_of, pool_folder, qemus, wait_for
 
-from orchestrator.errors import ApiError
+from orchestrator.cli.faults import ApiError
 from orchestrator.lab import Lab
 
 # It serves for some seconds after its first start and never again.
