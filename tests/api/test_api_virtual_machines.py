@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 from fake_world import GROUP, SET, SETS, SUB, V, World, a_set, health_extension, with_extensions
+from fastapi.routing import APIRoute
 
+from orchestrator.api import compute_virtual_machines
+from orchestrator.api.app import _MODULES as MODULES
+from orchestrator.api.compute_instances import VM
 from orchestrator.model.health import Health
 from orchestrator.model.scale_set import OperationKind
 from orchestrator.plan.inputs import Seen, Sight
@@ -160,6 +164,18 @@ def test_a_verb_on_a_vm_is_the_verb_on_the_instance(flexible: World, verb: str, 
     [*_, operation] = flexible.store.operations(flexible.record.uid)
     assert (operation.kind, list(operation.instances)) == (kind, [1])
     assert flexible.woken == [flexible.record.uid]
+
+
+def test_all_that_is_below_an_instance_is_below_its_vm(flexible: World) -> None:
+    routes = [route for module in MODULES for route in module.router.routes if isinstance(route, APIRoute)]
+    below_vm = [route.path.removeprefix(VM) for route in routes if route.path.startswith(f"{VM}/")]
+    assert len(below_vm) > 15
+    again = compute_virtual_machines.mirrored(module.router for module in MODULES).routes
+    mirrored = [route.path for route in again if isinstance(route, APIRoute)]
+    assert [path.removeprefix(compute_virtual_machines.MACHINE) for path in mirrored] == below_vm
+    [name, *_] = names(flexible)
+    assert flexible.get(f"{MACHINES}/{name}/extensions") == {"value": []}
+    assert flexible.get(f"{MACHINES}/{name}/connection") == flexible.get(f"{SET}/virtualMachines/{name}/connection")
 
 
 def test_deleting_a_vm_lowers_the_capacity_and_again_is_no_mistake(flexible: World) -> None:
