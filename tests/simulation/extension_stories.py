@@ -124,7 +124,7 @@ def put_command(story: Story, uid: str, name: str, number: int = 0, **properties
     now, operation_id = story.now(), str(uuid.UUID(int=next(story._ids)))
     operation = Operation(operation_id, OperationKind.RUN_COMMAND, uid, now, now + 5400.0, {number: 0})
     old = story.store.run_command(uid, number, name)
-    content = {"properties": public, "secrets": hidden, "operation_id": operation_id}
+    content: dict[str, Any] = {"properties": public, "secrets": hidden, "operation_id": operation_id}
     new = old.again(now, **content) if old else RunCommand(uid, number, name, created_at=now, **content)
     with story.store.write() as tx:
         tx.put_run_command(new)
