@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.model.instance import Instance
 from orchestrator.model.rolling_upgrade import RollingStatus, UpgradeReason
+from orchestrator.plan.protection import is_protected_from_set_actions
 from orchestrator.plan.repair import is_dead
 from orchestrator.plan.rolling_pass import Rolling, Troubles, told_troubles
 from orchestrator.plan.rolling_stop import TIMEOUT, UPGRADED, revert, stop
@@ -195,7 +196,12 @@ def _restored(rolling: Rolling, found: _Found) -> list[int]:
     upgrade = rolling.upgrade
     if upgrade.reason is not UpgradeReason.OS_IMAGE or not rolling.policy.rolls_back_failed:
         return []
-    back = [row for row, _ in found.failed if can_go_back(upgrade, row.instance_id, upgrade.batch[row.instance_id])]
+    back = [
+        row
+        for row, _ in found.failed
+        if can_go_back(upgrade, row.instance_id, upgrade.batch[row.instance_id])
+        and not is_protected_from_set_actions(row)
+    ]
     for row in back:
         version = upgrade.batch[row.instance_id]
         rolling.draft.decisions.append(backwards(rolling.wish, upgrade, row.instance_id, version))

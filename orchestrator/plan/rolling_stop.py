@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.model.instance import Failure
 from orchestrator.model.rolling_upgrade import RollingStatus, UpgradeReason
 from orchestrator.plan import steps
+from orchestrator.plan.protection import is_protected_from_set_actions
 from orchestrator.plan.rolling_pass import Rolling, Troubles, told_troubles
 from orchestrator.plan.upgrade_ways import backwards, can_go_back, is_behind
 
@@ -51,6 +52,8 @@ def _going_back(rolling: Rolling, failing: Troubles) -> dict[int, int]:
         version = upgrade.batch.get(row.instance_id, upgrade.previous_model_version)
         is_touched = row.instance_id in {*upgrade.batch, *upgrade.upgraded, *upgrade.failed}
         has_it = is_touched and not is_behind(rolling.wish, upgrade, row)
+        if is_protected_from_set_actions(row):
+            continue  # protected since it was upgraded: it is told of, and left as it is
         if version and has_it and can_go_back(upgrade, row.instance_id, version):
             back[row.instance_id] = version
     return back
