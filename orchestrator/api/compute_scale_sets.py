@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Request
@@ -16,6 +17,7 @@ from orchestrator.errors import BadInput, NotFound
 from orchestrator.model.arm import views
 from orchestrator.model.arm.names import InstanceNames, check_group_name
 from orchestrator.model.arm.scale_set import canonical_location
+from orchestrator.model.arm.skus import region_skus, scale_set_sku
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.scale_set import OperationKind, ScaleSet
 
@@ -113,8 +115,21 @@ async def get_instance_view(address: SetAddressDep, api: ApiDep) -> Json:
 
 @router.get(f"{SET}/skus")
 async def list_skus(address: SetAddressDep, api: ApiDep) -> Json:
-    address.find(api)
-    return {"value": views.set_skus(api.site().sizes)}
+    """The sizes that the set can change to, and how many instances it may then have."""
+    is_single = bool(address.find(api).model["properties"].get("singlePlacementGroup"))
+    return {"value": [scale_set_sku(size, is_single_placement_group=is_single) for size in api.site().sizes]}
+
+
+@router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/skus")
+async def list_region_skus(_subscription: Subscription, request: Request, api: ApiDep) -> Json:
+    """The sizes of the location with their families, their figures and the zones in which hosts stand."""
+    site = api.site()
+    wanted = query_value(request, "$filter")
+    found = re.fullmatch(r"\s*location\s+eq\s+'([^']*)'\s*", wanted, re.IGNORECASE) if wanted else None
+    if wanted and not found:
+        raise BadInput("SKUs can be filtered by location only: location eq 'NAME'.", target="$filter")
+    is_here = found is None or canonical_location(found[1]) == site.location
+    return {"value": region_skus(site.sizes, site.location, site.fault_domains) if is_here else []}
 
 
 @router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/locations/{{location}}/vmsizes")

@@ -149,6 +149,36 @@ def test_what_may_not_change_is_a_conflict_that_names_all_of_it(populated: World
     assert [each["target"] for each in error(answer)["details"]] == ["properties.platformFaultDomainCount", "zones"]
 
 
+def test_what_only_a_put_may_change_a_patch_may_repeat(populated: World) -> None:
+    populated.put(body={"zones": ["1", "2"]})
+    change = {"properties": {"zoneBalance": True}}
+    answer = populated.send("PATCH", SET, change)
+    assert (answer.status_code, error(answer)["target"]) == (409, "properties.zoneBalance")
+    assert "PUT" in error(answer)["message"]
+    assert populated.put(body=change).status_code == 200
+    assert populated.send("PATCH", SET, change | {"tags": {"a": "b"}}).status_code == 200
+    assert populated.get()["properties"]["zoneBalance"] is True
+
+
+def test_members_around_the_properties_are_shown_as_they_were_given(world: World) -> None:
+    world.put(body=a_set() | {"plan": {"name": "p"}, "identity": {"type": "none"}})
+    shown = world.get()
+    assert (shown["plan"], shown["identity"]) == ({"name": "p"}, {"type": "None"})
+
+
+def test_the_sizes_of_a_location_come_with_their_zones_and_those_of_a_set_with_its_limit(world: World) -> None:
+    skus = f"/subscriptions/{SET.split('/')[2]}/providers/Microsoft.Compute/skus"
+    listed = world.get(skus)["value"]
+    [size] = [each for each in listed if each["name"] == "Standard_D2s_v5"]
+    assert (size["family"], size["locationInfo"][0]["zones"]) == ("standardDSv5Family", ["1", "2"])
+    query = f"{skus}?api-version=2024-11-01&$filter="
+    assert world.get(f"{query}location eq '{size['locations'][0].upper()}'")["value"] == listed
+    assert world.get(f"{query}location eq 'mars'")["value"] == []
+    assert world.send("GET", f"{query}name eq 'x'").status_code == 400
+    world.put(body=a_set(singlePlacementGroup=True))
+    assert {each["capacity"]["maximum"] for each in world.get(f"{SET}/skus")["value"]} == {100}
+
+
 def test_write_only_members_are_kept_and_never_shown(world: World) -> None:
     secret = script_extension()
     secret["properties"] |= {"settings": {}, "protectedSettings": {"commandToExecute": "echo s3cret"}}

@@ -8,7 +8,6 @@ from typing import Any
 
 from orchestrator.model.arm.instance_views import Subject, instance_view, set_id_of
 from orchestrator.model.arm.names import EXTENSION_TYPE, SCALE_SET_TYPE
-from orchestrator.model.arm.scale_set import CAPACITY_MAX
 from orchestrator.model.arm.service_views import services
 from orchestrator.model.arm.statuses import Json, service_status, stable_uuid, status, summary, time_text
 from orchestrator.model.scale_set import Operation, OperationKind, OperationStatus, ScaleSet
@@ -106,23 +105,6 @@ def _set_status(record: ScaleSet, provisioning_state: str, changed_at: float) ->
         failure = record.failure
         return status(f"{code}/{failure.code}", words, failure.at, level="Error", message=failure.message)
     return status(code, words, changed_at)
-
-
-def set_skus(sizes: Iterable[Size]) -> list[Json]:
-    """What GET SET/skus lists."""
-    return [
-        {
-            "resourceType": SCALE_SET_TYPE,
-            "sku": {"name": size.name, "tier": "Standard"},
-            "capacity": {
-                "minimum": 0,
-                "maximum": CAPACITY_MAX,
-                "defaultCapacity": 1,
-                "scaleType": "Automatic",
-            },
-        }
-        for size in sizes
-    ]
 
 
 def vm_size(size: Size) -> Json:
