@@ -56,8 +56,8 @@ class Decider:
                     rows[step.instance_id] = changed  # the next step about it goes on from here
             for set_step in plan.set_decisions:
                 self._apply_to_set(tx, record, set_step)
-            tx.add_events(self._event(record, step) for step in decisions)
             tx.add_events(self._set_event(record, step) for step in plan.set_decisions)
+            tx.add_events(self._event(record, step) for step in decisions)
 
     def _event(self, record: ScaleSet, step: Step) -> Event:
         host = getattr(step, "host", None)

@@ -41,6 +41,7 @@ _SECONDS = re.compile(r"[0-9.]+ s\b")
 RETRY_MIN_S = 1.0
 RETRY_MAX_S = 60.0
 FAILED_PASS_S = 5.0
+UPGRADES_KNOWN = 20  # how many of the latest an operation may be waiting for
 DECIDING_PASSES_MAX = 50  # a plan that still decides after so many passes would decide for ever
 
 
@@ -270,8 +271,10 @@ class SetLoop:
     def _judge(self, wish: SetWish | None, world: World) -> None:
         """End the operations that have reached what they were asked for."""
         ended = []
-        for operation in self._parts.store.operations(self.uid, in_progress=True):
-            verdict = judge_operation(operation, wish, world)
+        operations = self._parts.store.operations(self.uid, in_progress=True)
+        upgrades = self._parts.store.rolling_upgrades(self.uid, UPGRADES_KNOWN) if operations else []
+        for operation in operations:
+            verdict = judge_operation(operation, wish, world, upgrades)
             if verdict.status is not OperationStatus.IN_PROGRESS:
                 ended.append(
                     operation.but(status=verdict.status, failure=verdict.failure, ended_at=self._parts.now())

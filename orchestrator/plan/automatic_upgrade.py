@@ -35,9 +35,8 @@ def plan_automatic(wish: SetWish, world: World, draft: Draft) -> None:
     draft.decisions.extend(to_model(wish, world, row) for row in mended_first[: max(0, allowed)])
     if allowed <= 0:
         names = ", ".join(wish.name_of(row.instance_id) for row in unsettled)
-        draft.notes.append(
-            f"{len(behind)} stay behind model {wish.model_version} until {names} are ready and well on it"
-        )
+        many = "1 is" if len(behind) == 1 else f"{len(behind)} are"
+        draft.notes.append(f"{many} behind model {wish.model_version}; first to be ready and well on it: {names}")
 
 
 def _is_off(row: Instance) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.model.instance import Failure, Instance, Stage, WantedPower
-from orchestrator.model.rolling_upgrade import RollingStatus
+from orchestrator.model.rolling_upgrade import RollingStatus, RollingUpgrade, UpgradeReason
 from orchestrator.model.scale_set import Operation, OperationKind, OperationStatus
 from orchestrator.plan.inputs import SetWish, Sight, World
 from orchestrator.plan.upgrade_ways import is_behind_model, may_be_upgraded
+from orchestrator.plan.zone_rebalance import is_newcomer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,13 @@ RUNNING_ON = Verdict(OperationStatus.IN_PROGRESS)
 DONE = Verdict(OperationStatus.SUCCEEDED)
 
 
-def judge_operation(operation: Operation, wish: SetWish | None, world: World) -> Verdict:
-    """What has become of it. ``wish`` is ``None`` once the set itself is gone."""
-    verdict = _judge(operation, wish, world)
+def judge_operation(
+    operation: Operation, wish: SetWish | None, world: World, upgrades: Sequence[RollingUpgrade] = ()
+) -> Verdict:
+    """What has become of it. ``wish`` is ``None`` once the set itself is gone. ``upgrades`` are the latest ones;
+    without them the latest is all that is known."""
+    known = upgrades or ([world.upgrade] if world.upgrade else [])
+    verdict = _judge(operation, wish, world, known)
     if verdict is RUNNING_ON and world.now >= operation.deadline_at:
         seconds = operation.deadline_at - operation.started_at
         message = f"The operation did not end within {seconds:.0f} s; the scale set goes on by itself."
@@ -34,7 +39,7 @@ def judge_operation(operation: Operation, wish: SetWish | None, world: World) ->
     return verdict
 
 
-def _judge(operation: Operation, wish: SetWish | None, world: World) -> Verdict:
+def _judge(operation: Operation, wish: SetWish | None, world: World, upgrades: Sequence[RollingUpgrade]) -> Verdict:
     if operation.kind is OperationKind.RUN_COMMAND:
         return RUNNING_ON  # whoever runs the command ends it
     if wish is None:
@@ -42,9 +47,9 @@ def _judge(operation: Operation, wish: SetWish | None, world: World) -> Verdict:
     if operation.kind is OperationKind.DELETE_SET:
         return RUNNING_ON
     if operation.kind is OperationKind.CREATE_OR_UPDATE:
-        return _judge_write(operation, wish, world)
+        return _judge_write(operation, upgrades, wish, world)
     if operation.kind is OperationKind.ROLLING_UPGRADE:
-        return _judge_upgrade(operation, world)
+        return _judge_upgrade(operation, upgrades, world.now)
     if operation.kind is OperationKind.CANCEL_UPGRADE:
         return RUNNING_ON if world.upgrade is not None and world.upgrade.is_running else DONE
     rows = {row.instance_id: row for row in world.rows}
@@ -61,32 +66,38 @@ def _worst(verdicts: Iterable[Verdict]) -> Verdict:
     return RUNNING_ON if any(verdict is RUNNING_ON for verdict in found) else DONE
 
 
-def _judge_upgrade(operation: Operation, world: World) -> Verdict:
+def _judge_upgrade(operation: Operation, upgrades: Sequence[RollingUpgrade], now: float) -> Verdict:
     """The operation has the id of its upgrade and ends as that does."""
-    upgrade = world.upgrade
-    if upgrade is None or upgrade.id != operation.id:
-        failure = Failure("OperationPreempted", "A newer rolling upgrade took the place of this one.", world.now)
-        return Verdict(OperationStatus.CANCELED, failure)
+    for upgrade in upgrades:
+        if upgrade.id == operation.id:
+            return _end_of(upgrade, now) or DONE
+    return Verdict(
+        OperationStatus.CANCELED, Failure("OperationPreempted", "Its upgrade is not kept any more.", now)
+    )
+
+
+def _end_of(upgrade: RollingUpgrade, now: float) -> Verdict | None:
+    """``None`` when it is complete."""
     match upgrade.status:
         case RollingStatus.COMPLETED:
-            return DONE
+            return None
         case RollingStatus.CANCELLED:
-            failure = Failure("OperationCanceled", "The rolling upgrade was cancelled.", world.now)
+            failure = Failure("OperationCanceled", "The rolling upgrade was cancelled.", now)
             return Verdict(OperationStatus.CANCELED, upgrade.failure or failure)
         case RollingStatus.FAULTED:
             return Verdict(OperationStatus.FAILED, upgrade.failure)
     return RUNNING_ON
 
 
-def _judge_write(operation: Operation, wish: SetWish, world: World) -> Verdict:
-    """A write is done when the instances are as wanted; one that began a rolling upgrade, when that has ended; in
-    a set of mode Automatic, when those that may be are on its model, or one of those that are has failed."""
-    upgrade = world.upgrade
-    if upgrade is not None and upgrade.started_at >= operation.started_at:
-        if upgrade.is_running:
-            return RUNNING_ON
-        if upgrade.status is RollingStatus.FAULTED:
-            return Verdict(OperationStatus.FAILED, upgrade.failure)
+def _judge_write(operation: Operation, upgrades: Sequence[RollingUpgrade], wish: SetWish, world: World) -> Verdict:
+    """A write is done when the instances are as wanted; one that began a rolling upgrade, when that has ended (the
+    first one since: another may have begun, to go back); in a set of mode Automatic, when those that may be are on
+    its model, or one of those that are has failed."""
+    since = operation.started_at
+    mine = [each for each in upgrades if each.reason is UpgradeReason.MODEL and each.started_at >= since]
+    first = min(mine, key=lambda each: each.started_at, default=None)
+    if first is not None and (verdict := _end_of(first, world.now)):
+        return verdict
     if wish.upgrade_mode == "Automatic" and _is_on_its_way(wish, world):
         return RUNNING_ON
     return _judge_whole(wish, world)
@@ -100,7 +111,8 @@ def _is_on_its_way(wish: SetWish, world: World) -> bool:
 
 
 def _judge_whole(wish: SetWish, world: World) -> Verdict:
-    counted = world.counted()
+    """A rebalance of zones goes on by itself: nobody who writes meanwhile waits for its newcomer."""
+    counted = [row for row in world.counted() if not is_newcomer(row)]
     leaving = [row for row in world.rows if row.is_gone and not row.is_lost]
     failed = [row for row in counted if row.stage in {Stage.FAILED, Stage.WAITING}]
     moving = [row for row in counted if row.stage not in {Stage.FAILED, Stage.WAITING, Stage.READY}]

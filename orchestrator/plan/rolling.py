@@ -90,7 +90,7 @@ def between_batches(rolling: Rolling, add: Adder) -> None:
         _complete(rolling)
     elif why := _why_cancelled(rolling):
         words = f"the rolling upgrade to {rolling.goal} is cancelled: {why}; {len(left)} stay behind"
-        failure = Failure("Canceled", f"{words.capitalize()}.", world.now)
+        failure = Failure("OperationCanceled", f"{words.capitalize()}.", world.now)
         rolling.end(RollingStatus.CANCELLED, words, failure)
     elif _at_once(rolling, left):
         return
@@ -169,7 +169,8 @@ def _begin_batch(rolling: Rolling, left: list[Instance], add: Adder) -> None:
     rolling.draft.decisions.extend(added)
     number = upgrade.batch_number + 1
     what = rolling.names(row.instance_id for row in batch)
-    beside = f"; {rolling.names(step.instance_id for step in added)} come up beside {what}" if added else ""
+    newcomers = rolling.names(step.instance_id for step in added)
+    beside = f"; beside: {newcomers}" if added else ""
     kind = "canary batch" if is_canary else f"batch {number}"
     rolling.put(
         f"{kind} of the rolling upgrade to {rolling.goal}: {what}{beside}",

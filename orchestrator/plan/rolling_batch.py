@@ -12,7 +12,7 @@ from orchestrator.model.instance import Instance
 from orchestrator.model.rolling_upgrade import RollingStatus, UpgradeReason
 from orchestrator.plan.protection import is_protected_from_set_actions
 from orchestrator.plan.repair import is_dead
-from orchestrator.plan.rolling_pass import Rolling, Troubles, told_troubles
+from orchestrator.plan.rolling_pass import Rolling, Troubles
 from orchestrator.plan.rolling_stop import TIMEOUT, UPGRADED, revert, stop
 from orchestrator.plan.upgrade_health import Look, Standing, look_at, trouble
 from orchestrator.plan.upgrade_ways import backwards, can_go_back, is_behind, onwards

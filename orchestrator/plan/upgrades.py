@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from orchestrator.model.rolling_upgrade import RollingStatus
 from orchestrator.plan.automatic_upgrade import plan_automatic
+from orchestrator.plan.batches import small_shares
 from orchestrator.plan.inputs import SetWish, World
 from orchestrator.plan.rolling import Adder, begin, between_batches, for_nothing, superseded
 from orchestrator.plan.rolling_batch import watch, watch_back
-from orchestrator.plan.rolling_pass import Rolling
+from orchestrator.plan.rolling_pass import Rolling, total
 from orchestrator.plan.steps import Draft
 from orchestrator.plan.upgrade_ways import is_behind_model
 
@@ -42,6 +43,7 @@ def _by_mode(wish: SetWish, world: World, draft: Draft, add: Adder) -> None:
 
 def _go_on(rolling: Rolling, add: Adder) -> None:
     upgrade = rolling.upgrade
+    rolling.draft.notes.extend(small_shares(rolling.policy, total(rolling.world)))
     if upgrade.status is RollingStatus.ROLLING_BACK:
         watch_back(rolling)
     elif superseded(rolling):
