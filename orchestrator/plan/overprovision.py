@@ -59,7 +59,8 @@ def judge_trials(wish: SetWish, world: World, trials: list[Instance], kept: int)
     first = up[:gap]
     gap -= len(first)
     missing = max(0, gap - len(coming) - len(failed))
-    filling = failed[: max(0, gap - len(coming) - missing)]
+    extra = extras(wish, missing)
+    filling = failed[: max(0, gap - len(coming) - missing - extra)]
     gap -= len(filling)
     rest = [*up[len(first) :], *reversed(failed[len(filling) :]), *reversed(coming)]
     spare = len(rest) if gap == 0 else kept + len(trials) - wish.capacity - extras(wish, wish.capacity)
@@ -71,7 +72,7 @@ def judge_trials(wish: SetWish, world: World, trials: list[Instance], kept: int)
         ),
         tuple((row, _why_surplus(gap, wish)) for row in rest[: max(0, spare)]),
         missing,
-        extras(wish, missing),
+        extra,
     )
 
 

@@ -11,15 +11,6 @@ from orchestrator.plan.placement import NoPlace, Place, Placer
 from tests.unit.plan.tables import host, row, wish
 
 
-@pytest.mark.parametrize("count", range(1, 26))
-def test_instances_spread_over_five_fault_domains_with_a_skew_of_at_most_one(count: int) -> None:
-    placer = Placer(wish(count), {f"h{n}": host(f"h{n}") for n in range(1, 6)}, 64)
-    places = [placer.place() for _ in range(count)]
-    counts = Counter(place.fault_domain for place in places if isinstance(place, Place))
-    assert sum(counts.values()) == count
-    assert max(counts.values()) - min(counts.get(n, 0) for n in range(5)) <= 1
-
-
 def test_zones_are_balanced_before_fault_domains() -> None:
     hosts = {"h1": host("h1", zone="1"), "h2": host("h2", zone="1"), "h3": host("h3", zone="2")}
     placer = Placer(wish(4), hosts, 64)
