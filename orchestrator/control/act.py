@@ -164,28 +164,31 @@ class Actor:
             await self._guests.forget(self.address(row).key)
             await monitor.host.ensure_image(spec.image)
             if behind is not None:
-                await self._move_in(row, spec, behind, monitor)
+                is_made = await self._move_in(row, spec, behind, monitor)
             else:
-                await self._make(row, spec, monitor)
-        self._told_made(row, monitor)
+                is_made = await self._make(row, spec, monitor)
+        self._tell_made(row, monitor, is_made=is_made)
         if row.moving_from is not None:
             await self._sweep(row)
 
-    async def _make(self, row: Instance, spec: GuestSpec, monitor: HostMonitor) -> None:
-        """Its domain, by the newest spec. One that is wanted off has only its disk brought here."""
+    async def _make(self, row: Instance, spec: GuestSpec, monitor: HostMonitor) -> bool:
+        """Its domain, by the newest spec. One that is wanted off by now has only had its disk brought here."""
         if row.is_to_redefine:
             await self._undefine(row, monitor)
-        if row.wanted_power is WantedPower.RUNNING:
-            await monitor.host.create(spec)
-            monitor.made(spec)
+        current = self._store.instance(row.set_uid, row.instance_id) or row
+        if row.moving_from is not None and current.wanted_power is not WantedPower.RUNNING:
+            return False
+        await monitor.host.create(spec)
+        monitor.made(spec)
+        return True
 
-    def _told_made(self, row: Instance, monitor: HostMonitor) -> None:
+    def _tell_made(self, row: Instance, monitor: HostMonitor, *, is_made: bool) -> None:
         """See Note [Rows are read again]: a model that came meanwhile may ask for yet another domain."""
         current = self._store.instance(row.set_uid, row.instance_id) or row
         is_to_redefine = current.is_to_redefine and current.model_version != row.model_version
         moved: dict[str, Any] = {"moving_from": None} if current.moving_from == row.moving_from else {}
         now = self._now()
-        if row.wanted_power is not WantedPower.RUNNING:
+        if not is_made:
             self._update(row, "create", f"its disk is on {monitor.name}", changed_at=now, **moved)
             return
         self._update(
@@ -200,9 +203,9 @@ class Actor:
             **moved,
         )
 
-    # Note [One disk]: a row's disk is on ``moving_from`` until a guest was made of it on ``host``. So it runs no
-    # more on the first before it is copied, is copied anew as long as the second has no domain of it, and what is
-    # left on the first has no row as soon as the row says that it moved: the census takes what _sweep does not.
+    # Note [One disk]: a row's disk is on ``moving_from`` until the row says that it moved. So nothing runs on that
+    # host any more before the disk is copied; it is copied anew as long as the other host has no domain of it; and
+    # what is left behind has no row as soon as the row says so: the census takes what _sweep could not.
 
     async def _vacated(self, row: Instance, monitor: HostMonitor) -> HostMonitor | None:
         """The host that has its disk, where it runs no more; ``None`` when no disk is to be fetched. Raises
@@ -219,13 +222,13 @@ class Actor:
         await self._undefine(row, behind)
         return behind
 
-    async def _move_in(self, row: Instance, spec: GuestSpec, behind: HostMonitor, monitor: HostMonitor) -> None:
+    async def _move_in(self, row: Instance, spec: GuestSpec, behind: HostMonitor, monitor: HostMonitor) -> bool:
         """Where it does not fit, it looks for another host, and its disk is still where it was."""
         has_newer = False
         try:
             content = await behind.host.read_disk(self.owner(row))
             has_newer = not await monitor.host.write_disk(spec, content)
-            await self._make(row, spec, monitor)
+            return await self._make(row, spec, monitor)
         except InsufficientCapacity as error:
             if not has_newer:
                 await monitor.host.remove(self.owner(row))
@@ -318,7 +321,7 @@ class Actor:
     async def _stopped_politely(self, row: Instance, monitor: HostMonitor, within_s: float) -> bool:
         await monitor.host.shut_down(self.owner(row))
         until = self._now() + within_s
-        while self._now() < until:
+        while self._now() < until and monitor.is_up:
             if monitor.power_of(self.owner(row)) is not Power.RUNNING:
                 return True
             await asyncio.sleep(STOP_LOOK_EVERY_S)

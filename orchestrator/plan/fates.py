@@ -6,6 +6,8 @@ its guest decide alone is here, as a table to be read from the top: the first li
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from orchestrator.model.instance import Cause, ExtensionState, Instance, Stage, WantedPower
 from orchestrator.plan import steps
 from orchestrator.plan.extensions import next_extension, told_failures
@@ -38,8 +40,13 @@ def _silent_host(world: World, row: Instance, seen: Seen) -> str | None:
     """The host it cannot do without: its own, or, before it is on that, the one that has its disk."""
     if _host_is_silent(world, row):
         return row.host
-    behind = world.hosts.get(row.moving_from or "") if seen.sight is Sight.ABSENT else None
-    return behind.name if behind is not None and not behind.is_up else None
+    return _silent_of(world, (row.moving_from,)) if seen.sight is Sight.ABSENT else None
+
+
+def _silent_of(world: World, names: Iterable[str | None]) -> str | None:
+    """The first of these hosts that does not answer. One that was taken out for good is waited for no more."""
+    hosts = [world.hosts.get(name or "") for name in names]
+    return next((host.name for host in hosts if host is not None and not host.is_up), None)
 
 
 def _host_is_silent(world: World, row: Instance) -> bool:
@@ -57,8 +64,8 @@ def _leave(wish: SetWish, world: World, row: Instance, seen: Seen, draft: Draft)
     if host is None:
         reason = "it was never placed" if row.host is None else f"host {row.host} was taken out for good"
         draft.decisions.append(steps.ForgetInstance(row.instance_id, reason))
-    elif not host.is_up:
-        draft.notes.append(f"{wish.id_of(row.instance_id)}: to be removed when host {host.name} answers again")
+    elif (silent := _silent_of(world, (row.host, row.moving_from))) is not None:
+        draft.notes.append(f"{wish.id_of(row.instance_id)}: to be removed when host {silent} answers again")
     elif seen.retry_at > world.now:
         draft.wake_times.append(seen.retry_at)
     else:

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator.hosts.simulated.virtual_time import run_virtually
+from orchestrator.hosts.simulated.world import Telling
+from orchestrator.model import wishes
 from orchestrator.model.guest import Owner
+from orchestrator.model.instance import ExtensionState
+from orchestrator.model.run_command import ExecutionState
+from tests.simulation.extension_stories import command, put_command, put_own
 from tests.simulation.story import Story
 
 POINTS_MAX = 400  # a scenario that never runs out of points would loop for ever
@@ -51,14 +56,46 @@ End = Callable[[Story, str], bool]
 
 @dataclass(frozen=True)
 class Scenario:
-    """From a settled set of three: one verb, and what must be true in the end."""
+    """From a settled set of three: perhaps something before, one verb, and what must be true in the end."""
 
     verb: Verb
     end: End
+    before: Verb | None = None
 
 
 def _ids(story: Story, uid: str) -> list[int]:
     return [row.instance_id for row in story.counted(uid)]
+
+
+def _boots(story: Story, uid: str, number: int) -> int:
+    """How often the disk of an instance was booted: a disk that was lost on the way counts anew."""
+    guest = story.guest(story.rows(uid)[number])
+    return guest.disk.boots if guest else 0
+
+
+def _cancel(story: Story, uid: str) -> None:
+    """A script that began just now and lasts for ever is to be ended."""
+    story.world.tell_script = lambda spec, request: Telling(lasts_s=3600.0 if request.name == "own" else None)
+    put_own(story, uid, 1, is_suppressed=True)
+    row, now = story.rows(uid)[1], story.now()
+    state = ExtensionState("own", "T", "2.1", 1, "transitioning", "", now, began_at=now, cancelled_by="a request")
+    with story.store.write() as tx:
+        tx.put_instance(row.but(extensions={**row.extensions, "own": state}))
+
+
+def _command(story: Story, uid: str) -> None:
+    put_command(story, uid, "job", 1)
+
+
+def _has_run(story: Story, uid: str) -> bool:
+    is_over = command(story, uid, "job", 1).state is ExecutionState.SUCCEEDED
+    return is_over and not story.store.operations(uid, in_progress=True)
+
+
+def _redefine(story: Story, uid: str) -> None:
+    row = story.rows(uid)[1]
+    with story.store.write() as tx:
+        tx.put_instance(wishes.redefined(row, story.now(), model_version=row.model_version))
 
 
 SCENARIOS = {
@@ -74,6 +111,25 @@ SCENARIOS = {
         lambda s, u: s.verb(u, 1, "restart"), lambda s, u: [r.restarts_done for r in s.counted(u)] == [0, 1, 0]
     ),
     "deallocate": Scenario(lambda s, u: s.verb(u, 1, "deallocate"), lambda s, u: _ids(s, u) == [0, 1, 2]),
+    "hibernate": Scenario(lambda s, u: s.verb(u, 1, "hibernate"), lambda s, u: _boots(s, u, 1) == 1),
+    "wake": Scenario(
+        lambda s, u: s.verb(u, 1, "start"),
+        lambda s, u: _boots(s, u, 1) == 1,
+        before=lambda s, u: s.verb(u, 1, "hibernate"),
+    ),
+    "redeploy": Scenario(
+        lambda s, u: s.verb(u, 1, "redeploy"),
+        lambda s, u: s.rows(u)[1].host != "h2" and s.rows(u)[1].moving_from is None and _boots(s, u, 1) >= 2,
+    ),
+    "own_extension": Scenario(
+        lambda s, u: put_own(s, u, 1),
+        lambda s, u: [list(row.extensions) for row in s.counted(u)] == [["page"], ["page", "own"], ["page"]],
+    ),
+    "cancel": Scenario(
+        lambda s, u: _cancel(s, u), lambda s, u: "cancelled" in s.rows(u)[1].extensions["own"].message
+    ),
+    "run_command": Scenario(lambda s, u: _command(s, u), lambda s, u: _has_run(s, u)),
+    "another_size": Scenario(_redefine, lambda s, u: not s.rows(u)[1].is_to_redefine and _boots(s, u, 1) >= 2),
 }
 
 
@@ -119,6 +175,9 @@ async def _play(scenario: Scenario, killer: Killer, second: Killer | None = None
     await story.start()
     uid = story.create()
     await story.settled(uid)
+    if scenario.before:
+        scenario.before(story, uid)
+        await story.settled(uid)
     scenario.verb(story, uid)
     _arm(story, killer)
     killer.is_armed = True
@@ -178,7 +237,7 @@ def test_a_kill_at_any_point_of_the_creation_of_a_set_leads_to_the_same_end() ->
     assert len(places) >= 20
 
 
-@pytest.mark.parametrize("name", ["scale_out", "repair", "reimage"])
+@pytest.mark.parametrize("name", ["scale_out", "repair", "reimage", "redeploy"])
 @pytest.mark.timeout(300)
 def test_a_second_kill_while_the_first_is_mended_changes_nothing(name: str) -> None:
     for at in range(0, 24, 2):
