@@ -74,6 +74,22 @@ def test_rich_states_are_what_the_body_says(asked: TestedSet, body: str, state: 
     _wait(asked, state)
 
 
+def test_custom_metrics_come_out_of_the_guest_as_they_are(asked: TestedSet) -> None:
+    """The set asks in rich states since the test before."""
+    metrics = json.dumps({"rollingUpgrade": {"PhaseOrderingNumber": 2, "SkipUpgrade": False}})
+    body = json.dumps({"ApplicationHealthState": "Healthy", "customMetrics": metrics})
+    asked.run(0, f"cat >/srv/www/state <<'END'\n{body}\nEND")
+    code = "ComponentStatus/CustomMetrics/succeeded"
+    [told] = wait_for(lambda: [each for each in _substatuses(asked) if each["code"] == code], "they are shown", 30)
+    assert told["message"] == metrics
+    assert _health(asked) == "healthy"
+
+
+def _substatuses(asked: TestedSet) -> list[Json]:
+    [extension] = [each for each in asked.view(0)["extensions"] if each["name"] == "health"]
+    return list(extension["substatuses"])
+
+
 def test_a_tcp_port_that_opens_is_healthy(asked: TestedSet) -> None:
     _ask_by(asked, health(protocol="tcp", port=PORT))
     _wait(asked, "healthy")
