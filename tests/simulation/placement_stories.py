@@ -14,7 +14,7 @@ from tests.simulation.story import REPAIRING, Story, body
 EVENED_OUT = {"resiliencyPolicy": {"automaticZoneRebalancingPolicy": {"enabled": True}}}
 
 
-def _zonal(capacity: int, zones: str, **properties: Any) -> dict[str, Any]:
+def zonal(capacity: int, zones: str, **properties: Any) -> dict[str, Any]:
     return {**body(capacity, **REPAIRING, **properties), "zones": list(zones)}
 
 
@@ -85,7 +85,7 @@ async def placement_groups(story: Story) -> None:
 @told_on(host_count=6, zone_count=3)
 async def zones_are_lost(story: Story) -> None:
     """With one zone down the set goes on, with two it waits and says so; later it grows where it is empty."""
-    uid = story.create(content=_zonal(6, "123"))
+    uid = story.create(content=zonal(6, "123"))
     await story.settled(uid)
     assert _zones(story, uid) == {"1": 2, "2": 2, "3": 2}
     _lose_zone(story, "3")
@@ -109,7 +109,7 @@ async def zones_are_lost(story: Story) -> None:
 @told_on(host_count=6, zone_count=3)
 async def strict_zones(story: Story) -> None:
     """Strict balance: what would make the zones uneven waits for the emptiest zone, and is made when it is back."""
-    uid = story.create(content=_zonal(6, "123", zoneBalance=True))
+    uid = story.create(content=zonal(6, "123", zoneBalance=True))
     await story.settled(uid)
     _lose_zone(story, "3")
     await asyncio.sleep(2)
@@ -131,7 +131,7 @@ async def strict_zones(story: Story) -> None:
 )
 async def zones_are_evened_out(story: Story) -> None:
     """A zone comes back empty: one instance at a time moves there, created before the other is deleted."""
-    uid = story.create(content=_zonal(4, "12", **EVENED_OUT))
+    uid = story.create(content=zonal(4, "12", **EVENED_OUT))
     await story.settled(uid)
     _lose_zone(story, "2")
     await story.until(lambda: _zones(story, uid) == {"1": 4})
@@ -170,3 +170,18 @@ async def starting_where_there_is_room(story: Story) -> None:
     disk = moved.owner(story.store.installation).disk_volume
     holders = [name for name, each in story.world.hypervisors.items() if disk in each.volumes]
     assert holders == ["h2"] and moved.generation == 1, "the disk went with it"
+
+
+@told_on(zone_count=3)
+async def close_together(story: Story) -> None:
+    """Two sets name one proximity placement group: the second follows the first into its zone."""
+    group = {"id": "/providers/Microsoft.Compute/proximityPlacementGroups/Near"}
+    lower = {"id": group["id"].lower().replace("microsoft.compute", "Microsoft.Compute")}
+    first = story.create("one", body(2, **REPAIRING, proximityPlacementGroup=group))
+    await story.settled(first)
+    second = story.create("two", body(3, **REPAIRING, proximityPlacementGroup=lower))
+    third = story.create("far", body(3, **REPAIRING))
+    for uid in (second, third):
+        await story.settled(uid)
+    assert _zones(story, first) == {"1": 2} and _zones(story, second) == {"1": 3}
+    assert len(_zones(story, third)) == 3, "others are spread as ever"
