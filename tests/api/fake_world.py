@@ -30,6 +30,7 @@ GROUP = f"/subscriptions/{SUB}/resourceGroups/rg"
 SETS = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets"
 SET = f"{SETS}/web"
 OWN = "/providers/Vmss.Local"
+GROUPS = frozenset({"gold"})
 NOW = 1_700_000_000.0
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKB6OUqLIjcTMVS7XGMn3q5OZZ8Jw3BbY8W4rFZVnHqX me@here"
 
@@ -224,7 +225,9 @@ def make_world() -> World:
             raise ImageError(f"There is no image {reference.catalogue_name}.")
         return reference
 
-    site = Site(SUB, "local", {"1": frozenset({0, 1}), "2": frozenset({0})}, ("fabric",), find_image)
+    site = Site(
+        SUB, "local", {"1": frozenset({0, 1}), "2": frozenset({0})}, ("fabric",), find_image, host_groups=GROUPS
+    )
     control, woken, clock = FakeControl(), list[str](), [NOW]
     app = create_app(
         store,
