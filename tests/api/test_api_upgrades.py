@@ -284,3 +284,39 @@ def test_instances_of_the_batch_under_way_are_not_upgraded_by_hand(rolling: Worl
 def test_a_set_of_its_own_size_is_right_for_all_of_this(world: World) -> None:
     assert world.put(body=a_set(capacity=0, **{"upgradePolicy": {"mode": "Manual"}})).status_code == 201
     assert world.send("POST", f"{SET}/osRollingUpgrade").status_code == 202
+
+
+def _change(world: World, properties: dict[str, Any], **envelope: Any) -> None:
+    assert world.send("PATCH", SET, {"properties": properties, **envelope}).status_code == 200
+    assert world.record.model_version == 2
+
+
+def _upgraded(world: World) -> tuple[Any, str]:
+    """Instance 0 after a manualupgrade, and what was told of it."""
+    assert world.send("POST", f"{SET}/manualupgrade", {"instanceIds": ["0"]}).status_code == 202
+    [told] = [each.reason for each in world.store.events() if each.instance_id == 0]
+    return world.rows()[0], told
+
+
+def test_another_size_costs_a_restart_on_the_same_disk(populated: World) -> None:
+    _change(populated, {}, sku={"name": "Lab_Small"})
+    row, told = _upgraded(populated)
+    assert (row.generation, row.is_to_redefine, row.memory_mib, row.model_version) == (1, True, 512, 2)
+    assert told == "upgrade to model 2 was asked for, by a restart: sku.name differs"
+
+
+def test_what_is_only_kept_costs_nothing_and_is_not_waited_for(populated: World) -> None:
+    _change(populated, {"virtualMachineProfile": {"diagnosticsProfile": {"bootDiagnostics": {"enabled": True}}}})
+    before = populated.rows()[0]
+    row, told = _upgraded(populated)
+    assert row == before.but(model_version=2)
+    assert "it costs nothing" in told
+    [operation] = [each for each in populated.store.operations() if each.kind is OperationKind.UPGRADE]
+    assert operation.instances == {}
+
+
+def test_what_the_first_boot_writes_costs_a_new_disk(populated: World) -> None:
+    _change(populated, {"virtualMachineProfile": {"osProfile": {"customData": "IyEvYmluL3No"}}})
+    row, told = _upgraded(populated)
+    assert (row.generation, row.host_key_public) == (2, "ssh-ed25519 NEW")
+    assert told == "upgrade to model 2 was asked for, by a reimage: osProfile.customData differs"

@@ -3,6 +3,8 @@ and the two modes without batches."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 import time
 import urllib.error
@@ -10,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from bodies import health, micro_set, script
@@ -17,6 +20,8 @@ from conftest import MakeDaemon, MakeSet
 from system import Daemon, Json, TestedSet, codes_of, in_namespace, wait_for
 
 from orchestrator.cli.faults import ApiError
+from orchestrator.images.build import DEFAULT_FOLDER
+from orchestrator.images.catalogue import Catalogue
 from orchestrator.lab import Lab
 
 PATH = "/cgi-bin/page"
@@ -184,3 +189,40 @@ def test_a_switch_to_automatic_mode_applies_what_waits_and_what_comes(one: Teste
     one.wait(one.patch(with_page("version 4")))
     wait_for(lambda: pages(one) == {0: "version 4"}, "what comes is applied")
     wait_for(lambda: are_latest(one) == {0: True}, "it is on the newest model")
+
+
+def test_a_newer_image_comes_by_itself_to_a_set_that_follows_it(
+    make_daemon: MakeDaemon, make_set: MakeSet, tmp_path: Path
+) -> None:
+    images = tmp_path / "images"
+    newest = Catalogue(DEFAULT_FOLDER).show("micro")
+    shutil.copytree(DEFAULT_FOLDER / "micro" / newest.version, images / "micro" / newest.version)
+    daemon: Daemon = make_daemon("images", upgrade_settle_s=SETTLE_S, images_dir=str(images))
+    daemon.start()
+    policy = {"automaticOSUpgradePolicy": {"enableAutomaticOSUpgrade": True}}
+    one = make_set("follows", micro_set(1, page("version 1"), HEALTH, upgradePolicy=policy), on=daemon)
+    one.wait_ready(0, is_healthy=True)
+    address, next_version = one.address(0), f"{newest.version}1"
+    _publish(images, newest.version, next_version)
+
+    def history() -> list[Json]:
+        found = one.client.get(one.path("osUpgradeHistory"))["value"]
+        return [each["properties"] for each in found if each["properties"]["runningStatus"]["code"] == "Completed"]
+
+    [upgrade] = wait_for(history, "the upgrade is in the history", 150)
+    assert upgrade["targetImageReference"]["exactVersion"] == next_version
+    assert (upgrade["startedBy"], upgrade["progress"]["successfulInstanceCount"]) == ("Platform", 1)
+    one.wait_ready(0, is_healthy=True)
+    image = one.instances()[0]["properties"]["storageProfile"]["imageReference"]
+    assert image["exactVersion"] == next_version
+    assert one.address(0) == address
+    assert pages(one) == {0: "version 1"}, "its extensions ran on the new disk"
+
+
+def _publish(images: Path, version: str, newer: str) -> None:
+    """The same image once more, as a newer version: made aside and put into place at once."""
+    aside = images / ".aside"
+    shutil.copytree(images / "micro" / version, aside)
+    description = json.loads((aside / "image.json").read_text())
+    (aside / "image.json").write_text(json.dumps({**description, "version": newer}))
+    aside.rename(images / "micro" / newer)
