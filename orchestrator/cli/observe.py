@@ -43,8 +43,8 @@ def plan(session: Session, scale_set: SetRef) -> None:
     if session.options.output is not OutputFormat.TABLE or session.options.query is not None:
         session.show(found)
         return
-    if found["steps"]:
-        session.show(found["steps"], STEPS)
+    if steps := [*found.get("setSteps", []), *found["steps"]]:
+        session.show(steps, STEPS)
     else:
         session.answer("nothing to do: everything is as wanted")
     for note in found.get("notes") or []:

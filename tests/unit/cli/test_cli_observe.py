@@ -28,10 +28,12 @@ def paged(seen: Seen, known: list[dict[str, Any]], size: int = 2) -> httpx.Respo
 def test_plan_shows_each_step_with_its_reason_and_the_notes(vmss: Vmss, daemon: FakeDaemon) -> None:
     daemon.add_set("web")
     step = {"kind": "delete", "instanceId": 3, "host": "h1", "reason": "oldest in fault domain 2"}
-    plan = {"steps": [step], "notes": ["h2 does not answer"]}
+    batch = {"kind": "rolling_upgrade", "reason": "batch 1 of the rolling upgrade to model 2: web_0"}
+    plan = {"steps": [step], "setSteps": [batch], "notes": ["h2 does not answer"]}
     daemon.answers[("GET", "/web/plan")] = lambda _: httpx.Response(200, json=plan)
     out = vmss("plan", "web").out
-    assert out.splitlines()[1].split(maxsplit=3) == ["delete", "3", "h1", "oldest in fault domain 2"]
+    assert out.splitlines()[1].split(maxsplit=1) == ["rolling_upgrade", batch["reason"]]
+    assert out.splitlines()[2].split(maxsplit=3) == ["delete", "3", "h1", "oldest in fault domain 2"]
     assert "note: h2 does not answer" in out
     assert json.loads(vmss("plan", "web", "-o", "json").out) == plan
 
