@@ -1,7 +1,7 @@
 """Every story: once in its natural order against its golden log, and in many shuffled orders.
 
 ``VMSS_WRITE_GOLDEN=1`` writes the logs anew; read the difference before committing it.
-``VMSS_STORY_SEED`` plays one shuffled order again.
+``VMSS_STORY_SEED`` plays one shuffled order again, ``VMSS_STORY_ORDERS`` says how many there are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 for _more in sorted(GOLDEN.parent.glob("*_stories.py")):  # each adds its own to stories.ALL
     if not _more.name.startswith("test_"):
         importlib.import_module(f"tests.simulation.{_more.stem}")
-ORDERS = 100
+ORDERS = int(os.environ.get("VMSS_STORY_ORDERS", "30"))
 
 
 async def play(story: Story, telling: Telling) -> str:
@@ -48,9 +48,9 @@ def test_a_story_reads_as_its_golden_log(name: str) -> None:
 
 @pytest.mark.parametrize("name", stories.ALL)
 @pytest.mark.timeout(300)
-def test_a_story_ends_the_same_in_a_hundred_orders(name: str) -> None:
+def test_a_story_ends_the_same_in_any_of_many_orders(name: str) -> None:
     chosen = os.environ.get("VMSS_STORY_SEED")
-    for seed in [int(chosen)] if chosen else range(stories.ORDERS.get(name, ORDERS)):
+    for seed in [int(chosen)] if chosen else range(min(ORDERS, stories.ORDERS.get(name, ORDERS))):
         try:
             _tell(name, random.Random(seed))
         except BaseException as error:
