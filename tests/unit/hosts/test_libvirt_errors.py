@@ -58,6 +58,23 @@ def test_what_ran_out_is_named() -> None:
     assert "memory" in memory.message
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "internal error: Child process (/usr/bin/qemu-img create -f qcow2 -b /pool/base.qcow2 -o "
+            "backing_fmt=qcow2,compat=0.10 /pool/x.qcow2 1048576K) unexpected exit status 1: qemu-img: "
+            "/pool/x.qcow2: Could not write qcow2 header: No space left on device\n",
+            "no space left on device",
+        ),
+        ("cannot write: Disk quota exceeded", "disk quota exceeded"),
+    ],
+)
+def test_a_full_disk_is_one_sentence_without_a_helpers_command_line(said: str, reason: str) -> None:
+    told = translate(fake_error(libvirt.VIR_ERR_INTERNAL_ERROR, message=said), "h1", "create web_1")
+    assert told.message == f"Host h1 ran out of disk while asked to create web_1: {reason}"
+
+
 def test_codes_are_compared_exactly() -> None:
     error = fake_error(libvirt.VIR_ERR_NO_DOMAIN)
     assert is_code(error, libvirt.VIR_ERR_NO_DOMAIN)

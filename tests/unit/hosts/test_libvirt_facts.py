@@ -78,6 +78,7 @@ def test_a_redefinition_during_the_reading_is_not_lost() -> None:
         (libvirt.VIR_DOMAIN_EVENT_STARTED, 0, HostEventKind.GUEST_STARTED),
         (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED, HostEventKind.GUEST_CRASHED),
         (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED, HostEventKind.GUEST_CRASHED),
+        (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED, HostEventKind.GUEST_SAVED),
         (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN, HostEventKind.GUEST_STOPPED),
         (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED, HostEventKind.GUEST_STOPPED),
         (libvirt.VIR_DOMAIN_EVENT_CRASHED, 0, HostEventKind.GUEST_CRASHED),
@@ -107,6 +108,22 @@ def test_an_event_that_changes_nothing_means_nothing() -> None:
 )
 def test_each_state_has_its_power(state: int, reason: int, power: Power) -> None:
     assert power_of({"state.state": state, "state.reason": reason}) is power
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "power"),
+    [
+        (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SAVED, Power.SAVED),
+        (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN, Power.SAVED),
+        (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_FAILED, Power.SAVED),
+        (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED, Power.CRASHED),
+        (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_RESTORED, Power.RUNNING),
+    ],
+)
+def test_saved_memory_counts_for_a_guest_that_is_off_and_did_not_crash_after(
+    state: int, reason: int, power: Power
+) -> None:
+    assert power_of({"state.state": state, "state.reason": reason}, is_saved=True) is power
 
 
 class FakeCall:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.model.instance import ExtensionState, Stage, WantedPower
-from orchestrator.plan.inputs import ExtensionWish, Seen, Sight
+from orchestrator.plan.inputs import ExtensionWish, HostFacts, Seen, Sight
 from orchestrator.plan.planner import plan_set
 from orchestrator.plan.steps import Plan
 from tests.unit.plan.tables import NOW, host, row, wish, world
@@ -40,6 +40,12 @@ def _ran(code: str, sequence: int = 1) -> dict[str, ExtensionState]:
         ({"wanted_power": WantedPower.DEALLOCATED}, DEAD, ["deallocate"]),
         ({"wanted_power": WantedPower.DEALLOCATED}, ABSENT, []),
         ({"stage": Stage.FAILED}, RUNNING, []),
+        ({"wanted_power": WantedPower.HIBERNATED}, RUNNING, ["hibernate"]),
+        ({"wanted_power": WantedPower.HIBERNATED}, DEAD, []),
+        ({"wanted_power": WantedPower.HIBERNATED}, ABSENT, []),
+        ({"stage": Stage.CREATING, "moving_from": "h2"}, ABSENT, ["create"]),
+        ({"stage": Stage.CREATING, "moving_from": "h2", "wanted_power": WantedPower.STOPPED}, ABSENT, ["create"]),
+        ({"stage": Stage.FAILED, "moving_from": "h2", "wanted_power": WantedPower.STOPPED}, ABSENT, []),
     ],
 )
 def test_the_table_of_fates(changes: dict[str, Any], seen: Seen, kinds: list[str]) -> None:
@@ -142,3 +148,27 @@ def test_the_same_inputs_give_the_same_plan() -> None:
 def test_ids_go_on_from_the_highest_ever_used() -> None:
     plan = plan_set(wish(2, next_instance_id=7), world([]))
     assert [step.instance_id for step in plan.decisions] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("behind", "seen", "kinds"),
+    [
+        (host("h2", silent_since=NOW - 5), ABSENT, []),
+        (host("h2", silent_since=NOW - 20), ABSENT, ["declare_lost"]),
+        (host("h2", silent_since=NOW - 20), RUNNING, ["create"]),
+    ],
+)
+def test_an_instance_that_moves_depends_on_the_host_with_its_disk_until_it_is_on_the_other(
+    behind: HostFacts, seen: Seen, kinds: list[str]
+) -> None:
+    moving = row(0, stage=Stage.CREATING, moving_from="h2")
+    plan = plan_set(wish(1), world([moving], [host("h1"), behind, host("h3")], i0=seen))
+    assert [step.kind for step in plan.steps] == kinds
+
+
+def test_one_that_is_wanted_no_more_is_removed_when_both_its_hosts_answer() -> None:
+    leaving = row(0, is_gone=True, gone_at=NOW, moving_from="h2")
+    silent = [host("h1"), host("h2", silent_since=NOW - 5)]
+    assert plan_set(wish(0), world([leaving], silent, i0=ABSENT)).steps == ()
+    plan = plan_set(wish(0), world([leaving], [host("h1"), host("h2")], i0=ABSENT))
+    assert [step.kind for step in plan.steps] == ["remove"]
