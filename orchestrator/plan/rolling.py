@@ -77,7 +77,7 @@ def superseded(rolling: Rolling) -> bool:
     for row in rolling.world.rows:
         if row.instance_id in surged and row.counts:
             rolling.give_up(row, f"it was made for model {upgrade.model_version}, and model {newest} came")
-    failure = Failure("OperationPreempted", f"{words.capitalize()}.", rolling.world.now)
+    failure = Failure("OperationPreempted", f"{words[0].upper()}{words[1:]}.", rolling.world.now)
     rolling.end(RollingStatus.CANCELLED, words, failure)
     return True
 
@@ -90,7 +90,7 @@ def between_batches(rolling: Rolling, add: Adder) -> None:
         _complete(rolling)
     elif why := _why_cancelled(rolling):
         words = f"the rolling upgrade to {rolling.goal} is cancelled: {why}; {len(left)} stay behind"
-        failure = Failure("OperationCanceled", f"{words.capitalize()}.", world.now)
+        failure = Failure("OperationCanceled", f"{words[0].upper()}{words[1:]}.", world.now)
         rolling.end(RollingStatus.CANCELLED, words, failure)
     elif _at_once(rolling, left):
         return
