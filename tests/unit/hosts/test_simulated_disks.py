@@ -15,5 +15,5 @@ def test_a_disk_arrives_as_it_was_sent() -> None:
 
 def test_half_a_disk_is_none() -> None:
     content = packed(SimulatedDisk(boots=3))
-    with pytest.raises(ValueError, match="Unterminated|Expecting"):
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
         unpacked(content[: len(content) // 2])
