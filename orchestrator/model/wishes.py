@@ -20,8 +20,8 @@ def started(row: Instance, now: float) -> Instance:
 
 
 def powered_off(row: Instance, now: float, *, is_hard: bool) -> Instance:
-    """Stopped on its host. One that is deallocated stays so: it is off already."""
-    if row.wanted_power is WantedPower.DEALLOCATED:
+    """Stopped on its host. One that is deallocated or hibernated stays so: it is off already."""
+    if row.wanted_power in {WantedPower.DEALLOCATED, WantedPower.HIBERNATED}:
         return row
     return _off(row, now, WantedPower.STOPPED, is_hard_stop=is_hard)
 
@@ -56,7 +56,8 @@ def reapplied(row: Instance, now: float) -> Instance:
     if row.stage is not Stage.FAILED:
         return row
     again = {name: state for name, state in row.extensions.items() if state.code == "succeeded"}
-    stage = Stage.WAITING if row.host is None else Stage.CREATING if row.booted_at is None else Stage.CONFIGURING
+    is_there = row.booted_at is not None and row.moving_from is None
+    stage = Stage.WAITING if row.host is None else Stage.CONFIGURING if is_there else Stage.CREATING
     return row.but(stage=stage, extensions=again, failure=None, changed_at=now)
 
 

@@ -101,7 +101,7 @@ def _rest(row: Instance, seen: Seen, draft: Draft) -> None:
             reason = f"its disk is brought here from host {row.moving_from} first"
             draft.actions.append(steps.CreateGuest(row.instance_id, reason, host))
     elif row.wanted_power is WantedPower.HIBERNATED and seen.sight is Sight.RUNNING:
-        reason = "hibernation was asked for: its memory is saved and it gives up its place"
+        reason = "hibernation was asked for: its memory is saved"
         draft.actions.append(steps.HibernateGuest(row.instance_id, reason, host))
     elif row.wanted_power is WantedPower.DEALLOCATED and seen.sight is not Sight.ABSENT:
         reason = "deallocation was asked for: it gives up its place and keeps its disk"

@@ -146,7 +146,15 @@ def _judge_one(
         message = f"Instance {wish.id_of(number)} was powered off before it moved."
         preempted = Failure("OperationPreempted", message, world.now)
         return Verdict(OperationStatus.FAILED, row.failure or preempted)  # it stays where it is
+    if operation.kind is OperationKind.HIBERNATE and (failure := _why_awake(operation, row)) is not None:
+        return Verdict(OperationStatus.FAILED, failure)
     return DONE if _has_reached(operation, row, world) else RUNNING_ON
+
+
+def _why_awake(operation: Operation, row: Instance) -> Failure | None:
+    """Why its memory could not be saved, so that it is wanted to run again."""
+    is_recent = row.failure is not None and row.failure.at >= operation.started_at
+    return row.failure if is_recent and row.wanted_power is WantedPower.RUNNING else None
 
 
 def _needs_ready(kind: OperationKind) -> bool:

@@ -32,10 +32,22 @@ def test_restarting_what_is_off_starts_it() -> None:
     assert wishes.restarted(row(restarts_wanted=1), 1.0).restarts_wanted == 2
 
 
-def test_powering_off_leaves_the_deallocated_as_they_are() -> None:
-    deallocated = row(wanted_power=WantedPower.DEALLOCATED)
-    assert wishes.powered_off(deallocated, 1.0, is_hard=True) == deallocated
+@pytest.mark.parametrize("power", [WantedPower.DEALLOCATED, WantedPower.HIBERNATED])
+def test_powering_off_leaves_what_is_off_as_it_is(power: WantedPower) -> None:
+    off = row(wanted_power=power)
+    assert wishes.powered_off(off, 1.0, is_hard=True) == off
+
+
+def test_powering_off_may_be_hard() -> None:
     assert wishes.powered_off(row(), 1.0, is_hard=True).is_hard_stop
+
+
+@pytest.mark.parametrize(
+    ("changes", "stage"),
+    [({}, Stage.CONFIGURING), ({"moving_from": "h2"}, Stage.CREATING)],
+)
+def test_what_failed_before_its_disk_was_there_is_made_again(changes: dict[str, object], stage: Stage) -> None:
+    assert wishes.reapplied(row(stage=Stage.FAILED, **changes), 1.0).stage is stage
 
 
 def test_starting_what_runs_changes_nothing() -> None:
