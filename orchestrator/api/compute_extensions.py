@@ -11,12 +11,14 @@ from fastapi.responses import Response
 from orchestrator.api.compute_scale_sets import SET, provisioning_state
 from orchestrator.api.context import Api, ApiDep, SetAddressDep
 from orchestrator.api.long_running import accepted, begun
-from orchestrator.api.requests import BodyDep
+from orchestrator.api.requests import BodyDep, is_expanded
 from orchestrator.api.set_writes import Written, update_set
+from orchestrator.api.sights import looks
 from orchestrator.errors import BadInput, NotFound, NotPossible
+from orchestrator.model.arm.extension_views import extension_view
 from orchestrator.model.arm.merge import merge_body
 from orchestrator.model.arm.names import is_extension_name
-from orchestrator.model.arm.statuses import Json
+from orchestrator.model.arm.statuses import Json, summary
 from orchestrator.model.arm.views import extension_resource
 from orchestrator.model.arm.write_only import join_secrets
 from orchestrator.model.scale_set import ScaleSet
@@ -58,9 +60,23 @@ async def list_extensions(address: SetAddressDep, api: ApiDep) -> Json:
 
 
 @router.get(EXTENSION)
-async def get_extension(address: SetAddressDep, extension: str, api: ApiDep) -> Json:
-    record = address.find(api)
-    return extension_resource(record, _get(record, extension), provisioning_state(api, record))
+async def get_extension(request: Request, address: SetAddressDep, extension: str, api: ApiDep) -> Json:
+    """``$expand=instanceView`` adds how it goes on the instances: how many of them have which status."""
+    expanded, record = is_expanded(request), address.find(api)
+    found = _get(record, extension)
+    shown = extension_resource(record, found, provisioning_state(api, record))
+    if expanded:
+        shown["properties"]["instanceView"] = _on_instances(api, record, found["name"])
+    return shown
+
+
+def _on_instances(api: Api, record: ScaleSet, name: str) -> Json:
+    rows = [row for row in api.store.instances(record.uid) if not row.is_gone]
+    statuses: list[Json] = []
+    for it in looks(api, record, rows):
+        if extension := _find(_extensions(it.model), name):
+            statuses += extension_view(extension, it.row, it.look)["statuses"]
+    return {"name": name, "statusesSummary": summary(statuses)}
 
 
 @router.put(EXTENSION)

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from orchestrator.api.compute_instances import VM
-from orchestrator.api.compute_vm_extensions import check_has_agent, is_expanded, live_instance
+from orchestrator.api.compute_vm_extensions import check_has_agent, live_instance
 from orchestrator.api.context import Api, ApiDep, SetAddressDep
 from orchestrator.api.long_running import accepted, begun, is_running, new_operation
-from orchestrator.api.requests import BodyDep
+from orchestrator.api.requests import BodyDep, is_expanded
 from orchestrator.api.targets import find_instance
 from orchestrator.errors import BadInput, Conflict, NotFound, NotPossible
 from orchestrator.model.arm.instance_views import set_id_of

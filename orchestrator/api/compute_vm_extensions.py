@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from orchestrator.api.compute_instances import VM
 from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
 from orchestrator.api.long_running import accepted, begun, new_operation
-from orchestrator.api.requests import BodyDep, query_value
+from orchestrator.api.requests import BodyDep, is_expanded
 from orchestrator.api.sights import look_at
 from orchestrator.api.targets import check_in_service, find_instance
 from orchestrator.errors import BadInput, Conflict, NotFound, NotPossible
@@ -52,14 +52,6 @@ def check_has_agent(api: Api, record: ScaleSet, row: Instance) -> None:
     if not look_at(api, record, row).has_agent:
         words = "Nothing is run in guests of this scale set: linuxConfiguration.provisionVMAgent is false."
         raise NotPossible(words, target="provisionVMAgent")
-
-
-def is_expanded(request: Request) -> bool:
-    """Whether ``$expand=instanceView`` is asked for. Raises ``BadInput`` for anything else."""
-    expand = (query_value(request, "$expand") or "").lower()
-    if expand not in {"", "instanceview"}:
-        raise BadInput("Only instanceView can be expanded.", target="$expand")
-    return expand == "instanceview"
 
 
 def _named(found: list[Json], name: str) -> Json | None:

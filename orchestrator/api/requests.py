@@ -36,6 +36,14 @@ def query_flag(request: Request, name: str) -> bool:
     return True
 
 
+def is_expanded(request: Request) -> bool:
+    """Whether ``$expand=instanceView`` is asked for. Raises ``BadInput`` for anything else."""
+    expand = (query_value(request, "$expand") or "").lower()
+    if expand not in {"", "instanceview"}:
+        raise BadInput("Only instanceView can be expanded.", target="$expand")
+    return expand == "instanceview"
+
+
 def query_whole(request: Request, name: str, default: int, low: int, high: int) -> int:
     value = query_value(request, name)
     if value is None:

@@ -87,6 +87,9 @@ class Commands:
             except VmssError as error:
                 log.error("a look at run commands failed", code=error.code, why=error.message)
                 is_idle = False
+            except Exception:
+                log.exception("a look at run commands broke; it is tried again")
+                is_idle = False
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if is_idle else LOOK_EVERY_S):
                     await self._wake.wait()
@@ -175,9 +178,11 @@ class Commands:
         work = self._work.get(key)
         if work is not None and work.task is task:
             del self._work[key]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            self._wake.set()
+        else:  # at the next look, not at once: what broke it may last
             log.error("a run command broke; it is tried again", command=key[2], exc_info=error)
-        self._wake.set()
 
     async def _run(self, command: RunCommand, row: Instance) -> None:
         if not self._log.is_current(command):

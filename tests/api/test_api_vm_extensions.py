@@ -25,8 +25,8 @@ def scripted(world: World) -> World:
     return world
 
 
-def body(name: str = "own", **more: Any) -> Json:
-    properties = {**script_extension(name)["properties"], **more}
+def body(named: str = "own", **more: Any) -> Json:
+    properties = {**script_extension(named)["properties"], **more}
     return {"location": "local", "properties": properties}
 
 
@@ -78,7 +78,7 @@ def test_its_own_extensions_are_shown_with_the_instance_which_is_customised_then
 
 
 def test_protected_settings_are_kept_sealed_and_never_shown(scripted: World) -> None:
-    secret = {"settings": {}, "protectedSettings": {"commandToExecute": f"echo {SECRET}"}}
+    secret: Json = {"settings": {}, "protectedSettings": {"commandToExecute": f"echo {SECRET}"}}
     answers = [scripted.put(OWN, body(**secret)), scripted.send("PATCH", OWN, {"properties": {"settings": {}}})]
     answers += [scripted.send("GET", path) for path in (OWN, f"{VM}/1", f"{VM}/1/extensions", VM)]
     assert all(SECRET not in answer.text for answer in answers)
@@ -198,3 +198,17 @@ def test_an_instance_that_is_not_there_has_no_extensions(scripted: World, method
 
 def test_only_the_instance_view_can_be_expanded(scripted: World) -> None:
     assert scripted.send("GET", f"{VM}/1/extensions{V}&$expand=all").status_code == 400
+
+
+def test_an_extension_of_the_model_tells_how_it_goes_on_the_instances(scripted: World) -> None:
+    scripted.change(0, extensions={"setup": state("setup", "succeeded")})
+    scripted.change(1, extensions={"setup": state("setup", "failed")})
+    path = f"{SET}/extensions/setup"
+    view = scripted.get(f"{path}{V}&$expand=instanceView")["properties"]["instanceView"]
+    assert {each["code"]: each["count"] for each in view["statusesSummary"]} == {
+        "ProvisioningState/succeeded": 1,
+        "ProvisioningState/failed": 1,
+        "ProvisioningState/transitioning": 1,
+    }
+    assert "instanceView" not in scripted.get(path)["properties"]
+    assert scripted.send("GET", f"{path}{V}&$expand=all").status_code == 400

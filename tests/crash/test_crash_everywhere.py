@@ -125,10 +125,8 @@ SCENARIOS = {
         lambda s, u: put_own(s, u, 1),
         lambda s, u: [list(row.extensions) for row in s.counted(u)] == [["page"], ["page", "own"], ["page"]],
     ),
-    "cancel": Scenario(
-        lambda s, u: _cancel(s, u), lambda s, u: "cancelled" in s.rows(u)[1].extensions["own"].message
-    ),
-    "run_command": Scenario(lambda s, u: _command(s, u), lambda s, u: _has_run(s, u)),
+    "cancel": Scenario(_cancel, lambda s, u: "cancelled" in s.rows(u)[1].extensions["own"].message),
+    "run_command": Scenario(_command, _has_run),
     "another_size": Scenario(_redefine, lambda s, u: not s.rows(u)[1].is_to_redefine and _boots(s, u, 1) >= 2),
 }
 

@@ -109,9 +109,10 @@ def upgrade(story: Story, uid: str) -> None:
     story._wake(uid)
 
 
-def put_own(story: Story, uid: str, number: int, sequence: int = 1) -> None:
+def put_own(story: Story, uid: str, number: int, sequence: int = 1, *, is_suppressed: bool = False) -> None:
     row = row_of(story, uid, number)
-    own = OwnExtension(uid, number, "own", script("own", "base")["properties"], {}, sequence)
+    properties = script("own", "base", suppressFailures=is_suppressed)["properties"]
+    own = OwnExtension(uid, number, "own", properties, {}, sequence)
     with story.store.write() as tx:
         tx.put_own_extension(own)
         tx.put_instance(wishes.reconfigured(row, story.now(), model_version=row.model_version))
