@@ -82,7 +82,7 @@ class ExtensionWish:
 
 
 def join_extensions(shared: tuple[ExtensionWish, ...], own: tuple[ExtensionWish, ...]) -> tuple[ExtensionWish, ...]:
-    """Those of the model, then an instance's own. Names are unique over both; were they not, its own would count."""
+    """Those of the model, then an instance's own. Names are unique over both; else its own would count."""
     names = {each.name.lower() for each in own}
     return (*(each for each in shared if each.name.lower() not in names), *own) if own else shared
 

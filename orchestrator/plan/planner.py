@@ -127,8 +127,10 @@ def _held_to_capacity(wish: SetWish, world: World, plan: Plan) -> Plan:
     allowed = most - sum(1 for row in world.rows if _may_run(row, world))
     kept: list[Step] = []
     held: list[int] = []
+    moving = {row.instance_id for row in world.rows if row.moving_from is not None}  # these run already
     for step in plan.actions:
-        if isinstance(step, steps.CreateGuest) and world.of_id(step.instance_id).sight is not Sight.RUNNING:
+        is_there = step.instance_id in moving or world.of_id(step.instance_id).sight is Sight.RUNNING
+        if isinstance(step, steps.CreateGuest) and not is_there:
             if allowed <= 0:
                 held.append(step.instance_id)
                 continue
@@ -149,5 +151,5 @@ def _may_run(row: Instance, world: World) -> bool:
     left_at = row.gone_at if row.is_gone else row.quarantined_at
     stuck = left_at is not None and world.now - left_at > world.rules.stuck_delete_s
     seen = world.of(row)
-    is_being_made = seen.is_busy and row.stage is Stage.CREATING and not row.is_gone
+    is_being_made = row.moving_from is not None or (seen.is_busy and row.stage is Stage.CREATING)
     return not stuck and (is_being_made or (seen.sight in {Sight.RUNNING, Sight.UNKNOWN} and bool(row.host)))

@@ -99,6 +99,15 @@ class Site:
             return Sight.ABSENT
         return Sight.RUNNING if guest.is_running else Sight.DEAD
 
+    def sweep(self) -> None:
+        """What no row owns is removed by whoever watches the host, not by the plan (``plan/strays.py``)."""
+        for host, number in list(self.guests):
+            row = self.rows.get(number)
+            is_owned = row is not None and host in (row.host, row.moving_from)
+            is_current = is_owned and row is not None and self.guests[host, number].generation == row.generation
+            if not is_current and self.hosts[host].is_up:
+                del self.guests[host, number]
+
     # Decisions
 
     def new_key(self) -> tuple[str, str]:

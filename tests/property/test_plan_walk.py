@@ -88,6 +88,7 @@ class Walk:
     # One pass of the loop
 
     def look(self) -> Plan:
+        self.site.sweep()
         for _ in range(60):
             world = self.site.world()
             plan = plan_set(self.site.wish, world)
@@ -95,6 +96,8 @@ class Walk:
             if not plan.decides:
                 for step in plan.actions:
                     self.site.begin(step)
+                if any(self._is_one_more(step, world) for step in plan.actions):
+                    self._check_count(world)
                 self.check_site()
                 return plan
             self.site.decide(plan, world)
@@ -119,6 +122,33 @@ class Walk:
         assert all(count == 1 for count in deciding.values()), f"two decisions about one instance: {plan.decisions}"
         acting = Counter(step.instance_id for step in plan.actions)
         assert all(count == 1 for count in acting.values()), "two actions for one instance"
+
+    def _is_one_more(self, step: steps.Step, world: World) -> bool:
+        """A domain that is made anew over a running one is none more, nor one that comes from another host."""
+        is_there = world.of_id(step.instance_id).sight is Sight.RUNNING
+        return (
+            isinstance(step, steps.CreateGuest)
+            and not is_there
+            and self.site.rows[step.instance_id].moving_from is None
+        )
+
+    def _check_count(self, world: World) -> None:
+        """Whoever may run, wanted or on the way out, is no more than are wanted when another one is made."""
+        site = self.site
+        live = {n for (_, n), guest in site.guests.items() if guest.is_running and self._is_current(n, guest)}
+        live |= {step.instance_id for step in site.busy.values() if isinstance(step, steps.CreateGuest)}
+        rows = [site.rows[number] for number in live if number in site.rows and not site.rows[number].is_lost]
+        rows = [row for row in rows if not self._is_stuck(row)]
+        most = max(site.wish.capacity, len(world.counted()))
+        assert len(rows) <= most, f"{len(rows)} run or are made, and {most} are wanted"
+
+    def _is_current(self, number: int, guest: Guest) -> bool:
+        """Of an earlier generation is what a sweep takes away: no plan sees it."""
+        return number in self.site.rows and self.site.rows[number].generation == guest.generation
+
+    def _is_stuck(self, row: Instance) -> bool:
+        left_at = row.gone_at if row.is_gone else row.quarantined_at
+        return left_at is not None and self.site.now - left_at > self.site.rules.stuck_delete_s
 
     def _shuffled(self, world: World) -> World:
         names = list(world.hosts)
@@ -176,6 +206,7 @@ class Walk:
         if upgrade is None or not upgrade.batch or not upgrade.is_running:
             return
         rows = [self.site.rows[number] for number in upgrade.batch if number in self.site.rows]
+        rows = [row for row in rows if not row.redeploys_done]  # it may have come from another zone since
         if not wish.rolling.is_cross_zone and upgrade.reason.value == "model":
             assert len({row.zone for row in rows if row.host}) <= 1, "a batch crosses zones"
 
