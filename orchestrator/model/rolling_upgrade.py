@@ -35,8 +35,9 @@ class RollingUpgrade:
     ``model_version`` is what instances are brought to. ``image_version`` is the exact image for an upgrade of the
     image. ``batch`` maps each instance of the batch under way to the model version it had before (to go back to),
     ``batch_images`` to the image version it stood on; ``surged`` holds new instances made for that batch.
-    ``upgraded``, ``failed``, ``rolled_back`` are instance ids. ``phases`` is what the instances' health said of their order when it began (reference 4.5, custom ordering);
-    ``skipped`` asked to be left alone. Times are epoch seconds.
+    ``upgraded``, ``failed``, ``rolled_back`` are instance ids. ``phases`` is what the instances' health said of
+    their order when it began (reference 4.5, custom ordering); ``skipped`` asked to be left alone. Times are epoch
+    seconds.
     """
 
     id: str
