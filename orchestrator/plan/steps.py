@@ -210,6 +210,7 @@ class StopExtension(Step):
     sequence: int
     is_cancelled: bool
 
+
 @dataclass(frozen=True, slots=True)
 class CreateGuest(Step):
     kind: ClassVar[str] = "create"

@@ -69,9 +69,7 @@ def test_the_reason_names_the_fuller_fault_domain() -> None:
     assert reason == "highest id in fault domain 1, which has 2 while others have 1"
 
 
-def test_the_default_rule_on_the_worked_example_goes_by_zone_then_fault_domain_then_highest_id() -> (
-    None
-):
+def test_the_default_rule_on_the_worked_example_goes_by_zone_then_fault_domain_then_highest_id() -> None:
     """By hand. 11: three fault domains of the fullest zones hold two, and it is the highest id in them. 10: zone 1
     has four, its fault domain 1 holds 4 and 10. 9 and 7: the zones have three each, and two fault domains hold two.
     5: zone 1 is the fullest. 8: all are even, it is the highest id."""

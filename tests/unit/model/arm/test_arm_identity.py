@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bodies import HEALTH, HOSTS, PPG, PROBE, SCRIPT, Json, extension_profile, full_path, with_values
+from arm_bodies import HEALTH, HOSTS, PPG, PROBE, SCRIPT, Json, extension_profile, full_path, with_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

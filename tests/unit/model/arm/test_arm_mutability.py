@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from bodies import HOSTS, SCRIPT, Json, extension_profile, full_path, with_values
+from arm_bodies import HOSTS, SCRIPT, Json, extension_profile, full_path, with_values
 
 from orchestrator.errors import Conflict, VmssError
 from orchestrator.model.arm.merge import merge_body

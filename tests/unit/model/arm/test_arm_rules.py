@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bodies import HEALTH, HOSTS, PPG, PROBE, SCRIPT, Json, extension_profile, full_path, minimal, with_values
+from arm_bodies import HEALTH, HOSTS, PPG, PROBE, SCRIPT, Json, extension_profile, full_path, minimal, with_values
 
 from orchestrator.errors import BadInput
 from orchestrator.model.arm.scale_set import ScaleSetResource, parse_scale_set
