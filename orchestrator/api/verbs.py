@@ -11,7 +11,7 @@ from orchestrator.api.set_writes import with_capacity
 from orchestrator.errors import NotPossible
 from orchestrator.model import wishes
 from orchestrator.model.arm.names import InstanceNames
-from orchestrator.model.instance import Cause, Instance, Stage, WantedPower
+from orchestrator.model.instance import Cause, Instance
 from orchestrator.model.scale_set import Operation, OperationKind, ScaleSet
 
 Change = Callable[[Instance], Instance]
@@ -41,18 +41,13 @@ def hibernate(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation
     if not capabilities.get("hibernationEnabled"):
         path = "properties.additionalCapabilities.hibernationEnabled"
         raise NotPossible(f"Hibernation has to be allowed first: {path} is not true.", target=path)
-    unready = [InstanceNames.of(record).id(row.instance_id) for row in rows if not _can_hibernate(row)]
+    unready = [InstanceNames.of(record).id(row.instance_id) for row in rows if not wishes.can_hibernate(row)]
     if unready:
         words = f"Only a running instance that is provisioned can hibernate, unlike {', '.join(unready)}."
         raise NotPossible(words, target="instanceIds")
     now = api.now()
     changed = [wishes.hibernated(row, now) for row in rows]
     return _write(api, record, OperationKind.HIBERNATE, changed, dict.fromkeys(_ids(changed), 0))
-
-
-def _can_hibernate(row: Instance) -> bool:
-    is_up = row.stage in {Stage.READY, Stage.FAILED} and row.booted_at is not None
-    return row.wanted_power is WantedPower.HIBERNATED or (is_up and row.wanted_power is WantedPower.RUNNING)
 
 
 def redeploy(api: Api, record: ScaleSet, rows: Sequence[Instance]) -> Operation:

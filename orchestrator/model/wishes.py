@@ -116,9 +116,15 @@ def redefined(row: Instance, now: float, *, model_version: int) -> Instance:
     return row.but(model_version=model_version, is_to_redefine=True, failure=None, changed_at=now)
 
 
+def can_hibernate(row: Instance) -> bool:
+    """Whether it has a memory worth keeping: it runs and is provisioned, or sleeps already."""
+    is_up = row.stage in {Stage.READY, Stage.FAILED} and row.booted_at is not None
+    return row.wanted_power is WantedPower.HIBERNATED or (is_up and row.wanted_power is WantedPower.RUNNING)
+
+
 def hibernated(row: Instance, now: float) -> Instance:
-    """Off, with its memory kept. Only what runs has a memory to keep: what is off stays as it is."""
-    if row.wanted_power is not WantedPower.RUNNING:
+    """Off, with its memory kept. What cannot hibernate stays as it is."""
+    if row.wanted_power is WantedPower.HIBERNATED or not can_hibernate(row):
         return row
     return _off(row, now, WantedPower.HIBERNATED)
 
