@@ -6,7 +6,10 @@ import logging
 
 import pytest
 import structlog
+from hypothesis import settings
 
+settings.register_profile("vmss", deadline=None)  # how long one example takes is the machine's affair
+settings.load_profile("vmss")
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
