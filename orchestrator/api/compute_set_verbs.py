@@ -14,7 +14,7 @@ from orchestrator.api.compute_scale_sets import SET
 from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
 from orchestrator.api.long_running import accepted
 from orchestrator.api.orchestration_services import read_service_action, set_service_state
-from orchestrator.api.placement_groups import check_active_group, convert_to_single, read_scale_out
+from orchestrator.api.placement_groups import convert_to_single, read_scale_out
 from orchestrator.api.reimage_body import exact_image, read_reimage
 from orchestrator.api.requests import BodyDep, OptionalBodyDep, query_flag
 from orchestrator.api.set_writes import update_set
@@ -112,9 +112,7 @@ async def scale_out(request: Request, address: SetAddressDep, body: BodyDep, api
 @router.post(f"{SET}/converttosingleplacementgroup")
 async def convert_to_single_placement_group(address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
     """The way back from ``singlePlacementGroup: false``, for a set that fits into one group."""
-    record = address.find_live(api)
-    check_active_group(body)
-    convert_to_single(api, record)
+    convert_to_single(api, address.find_live(api), body)
     return Response(status_code=200)
 
 

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from orchestrator.model.arm.placement_rules import PLACEMENT_GROUP_MAX
 from orchestrator.model.instance import Instance
 from orchestrator.plan.inputs import SetWish
 
-GROUP_MAX = 100
+GROUP_MAX = PLACEMENT_GROUP_MAX
 
 
 @dataclass(slots=True)

@@ -121,6 +121,14 @@ def test_a_small_set_goes_back_to_one_placement_group(populated: World) -> None:
     assert populated.get(SET)["properties"]["singlePlacementGroup"] is True
 
 
+def test_only_a_placement_group_that_is_there_can_be_the_one(populated: World) -> None:
+    unknown = {"activePlacementGroupId": "11111111-1111-1111-1111-111111111111"}
+    assert populated.send("POST", f"{SET}/convertToSinglePlacementGroup", unknown).status_code == 400
+    assert populated.get(SET)["properties"]["singlePlacementGroup"] is False
+    there = {"activePlacementGroupId": populated.get(f"{VM}/0/instanceView")["placementGroupId"]}
+    assert populated.send("POST", f"{SET}/convertToSinglePlacementGroup", there).status_code == 200
+
+
 def test_a_set_of_many_placement_groups_stays_one(world: World) -> None:
     assert world.send("PUT", SET, a_set(101)).status_code == 201
     answer = world.send("POST", f"{SET}/convertToSinglePlacementGroup")
