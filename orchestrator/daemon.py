@@ -131,12 +131,14 @@ class Daemon:
         settings = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=STOP_WITHIN_S
         )
+        jobs = asyncio.create_task(app.state.api.jobs.run(app.state.api), name="jobs")
         server = _Server(settings)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, server.ask_to_stop)
         log.info("ready", socket=str(self.config.socket), installation=self.store.installation, pid=os.getpid())
         await server.serve(sockets=listeners)
         self.timers.stop()
+        jobs.cancel()
         await self.controller.stop()
         self.store.close()
 

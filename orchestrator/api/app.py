@@ -28,7 +28,10 @@ from orchestrator.api import (
 from orchestrator.api.context import About, Api
 from orchestrator.api.faults import install_handlers
 from orchestrator.api.front import FrontDoor
+from orchestrator.api.jobs import Jobs, Worker
+from orchestrator.api.kinds import Kind, Kinds
 from orchestrator.api.ports import ControlPort
+from orchestrator.api.scale_set_kind import ScaleSetKind
 from orchestrator.images.catalogue import Catalogue
 from orchestrator.model.arm.site import Site
 from orchestrator.store import Store
@@ -50,6 +53,8 @@ _MODULES = (
     local_events,
     local_census,
 )
+_KINDS: tuple[Kind, ...] = (ScaleSetKind(),)
+_WORKERS: tuple[Worker, ...] = ()
 
 
 def create_app(
@@ -69,7 +74,8 @@ def create_app(
     version = importlib.metadata.version("vmss")
     app = FastAPI(title="vmss", version=version, docs_url=None, redoc_url=None, redirect_slashes=False)
     about = About(version, now(), network_namespace)
-    app.state.api = Api(store, wake, control, site, make_host_key, catalogue, about, now)
+    kinds, jobs = Kinds(_KINDS), Jobs(_WORKERS)
+    app.state.api = Api(store, wake, control, site, make_host_key, catalogue, about, now, kinds, jobs)
     install_handlers(app)
     for module in _MODULES:
         app.include_router(module.router)

@@ -8,10 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from orchestrator.api.compute_scale_sets import SET, provisioning_state
+from orchestrator.api.compute_scale_sets import SET
 from orchestrator.api.context import Api, ApiDep, SetAddressDep
 from orchestrator.api.long_running import accepted, begun
 from orchestrator.api.requests import BodyDep, is_expanded
+from orchestrator.api.scale_set_kind import provisioning_state
 from orchestrator.api.set_writes import Written, update_set
 from orchestrator.api.sights import looks
 from orchestrator.errors import BadInput, NotFound, NotPossible

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from orchestrator.api.context import Api, ApiDep, SetAddressDep, Subscription
-from orchestrator.api.long_running import accepted, begun, new_operation
+from orchestrator.api.long_running import accepted, begun
 from orchestrator.api.requests import BodyDep, query_flag, query_value
+from orchestrator.api.scale_set_kind import begin_deletion, provisioning_state, show
 from orchestrator.api.set_writes import check_preconditions, create_set, update_set
 from orchestrator.api.sights import looks
 from orchestrator.errors import BadInput, NotFound
@@ -19,7 +20,7 @@ from orchestrator.model.arm.names import InstanceNames, check_group_name
 from orchestrator.model.arm.scale_set import canonical_location
 from orchestrator.model.arm.skus import region_skus, scale_set_sku
 from orchestrator.model.arm.statuses import Json
-from orchestrator.model.scale_set import OperationKind, ScaleSet
+from orchestrator.model.scale_set import ScaleSet
 
 router = APIRouter()
 COMPUTE = "providers/microsoft.compute"
@@ -27,16 +28,9 @@ GROUP = "/subscriptions/{subscription_id}/resourcegroups/{group}"
 SET = f"{GROUP}/{COMPUTE}/virtualmachinescalesets/{{name}}"
 
 
-def provisioning_state(api: Api, record: ScaleSet) -> str:
-    return views.set_provisioning_state(record, api.store.operations(record.uid))
-
-
-def show(api: Api, record: ScaleSet) -> Json:
-    return views.public_view(record, provisioning_state(api, record))
-
-
 @router.put(SET)
 async def put_set(request: Request, address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
+    api.check_group(address.group)
     record = address.find_if_any(api)
     check_preconditions(request, record.etag if record else None, address.name)
     written = update_set(api, record, body) if record else create_set(api, address, body)
@@ -69,20 +63,7 @@ async def delete_set(request: Request, address: SetAddressDep, api: ApiDep) -> R
     if record is None:
         return Response(status_code=204)
     check_preconditions(request, record.etag, address.name)
-    now = api.now()
-    leaving = record.but(
-        is_deleting=True,
-        is_force_deleting=record.is_force_deleting or is_forced,
-        version=record.version + 1,
-        changed_at=now,
-    )
-    operation = new_operation(api, leaving, OperationKind.DELETE_SET)
-    with api.store.write() as tx:
-        tx.put_scale_set(leaving, expected_version=record.version)
-        tx.put_operation(operation)
-        tx.add_events([api.note(leaving, "the deletion of the scale set was asked for")])
-    api.wake(leaving.uid)
-    return accepted(request, leaving, operation)
+    return accepted(request, record, begin_deletion(api, record, is_forced=is_forced))
 
 
 def _list(api: Api, records: Iterable[ScaleSet]) -> Json:

@@ -8,11 +8,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from orchestrator.api.jobs import Jobs
+from orchestrator.api.kinds import Kinds
 from orchestrator.api.ports import ControlPort
-from orchestrator.errors import NotFound, NotPossible
+from orchestrator.errors import Conflict, NotFound, NotPossible
 from orchestrator.images.catalogue import Catalogue
 from orchestrator.model.arm.names import check_group_name, check_set_name
 from orchestrator.model.arm.site import Site
+from orchestrator.model.principal import Caller, Role
+from orchestrator.model.resource import ResourceGroup
 from orchestrator.model.scale_set import Event, EventPhase, ScaleSet
 from orchestrator.store import Store
 
@@ -39,6 +43,23 @@ class Api:
     catalogue: Catalogue | None
     about: About
     now: Callable[[], float]
+    kinds: Kinds
+    jobs: Jobs
+
+    def find_group(self, name: str) -> ResourceGroup:
+        """Raises ``NotFound``."""
+        found = self.store.group(self.site().subscription_id, name)
+        if found is None:
+            raise NotFound(f"Resource group '{name}' could not be found.", code="ResourceGroupNotFound")
+        return found
+
+    def check_group(self, name: str) -> ResourceGroup:
+        """A group in which something can be made. Raises ``NotFound``, or ``Conflict`` while it is deleted."""
+        found = self.find_group(name)
+        if found.deletion is not None:
+            words = f"The resource group '{found.name}' is being deleted; nothing can be made in it."
+            raise Conflict(words, code="ResourceGroupBeingDeleted")
+        return found
 
     def note(self, record: ScaleSet, reason: str, instance_id: int | None = None) -> Event:
         """The event of a request that was accepted."""
@@ -51,6 +72,15 @@ async def get_api(request: Request) -> Api:
 
 
 ApiDep = Annotated[Api, Depends(get_api)]
+
+
+async def get_caller(request: Request) -> Caller:
+    """Whose request it is, as the front door found out. Only tests come in by no door: they own the daemon."""
+    caller: Caller = request.scope.get("vmss.caller") or Caller("local", Role.OWNER)
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(get_caller)]
 
 
 async def check_subscription(subscription_id: str, api: ApiDep) -> str:

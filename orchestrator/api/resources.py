@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from orchestrator.api.context import Api, ApiDep, Subscription
-from orchestrator.errors import NotFound
+from orchestrator.api.context import ApiDep, Subscription
+from orchestrator.api.requests import BodyDep
 from orchestrator.model.arm.names import check_group_name
 from orchestrator.model.arm.site import Site
 from orchestrator.model.arm.statuses import Json
+from orchestrator.model.resource import ResourceGroup
 
 router = APIRouter()
 SUBSCRIPTION = "/subscriptions/{subscription_id}"
@@ -25,22 +26,15 @@ def _subscription(site: Site) -> Json:
     }
 
 
-def _group(site: Site, name: str) -> Json:
+def group_view(group: ResourceGroup) -> Json:
     return {
-        "id": f"/subscriptions/{site.subscription_id}/resourceGroups/{name}",
-        "name": name,
+        "id": group.id,
+        "name": group.name,
         "type": "Microsoft.Resources/resourceGroups",
-        "location": site.location,
-        "properties": {"provisioningState": "Succeeded"},
+        "location": group.location,
+        "tags": dict(group.tags),
+        "properties": {"provisioningState": "Deleting" if group.deletion else "Succeeded"},
     }
-
-
-def _groups(api: Api) -> dict[str, str]:
-    """Names by their lower case; the oldest set's spelling counts."""
-    names: dict[str, str] = {}
-    for record in api.store.scale_sets():
-        names.setdefault(record.resource_group.lower(), record.resource_group)
-    return names
 
 
 @router.get("/subscriptions")
@@ -67,15 +61,26 @@ async def list_locations(_subscription_id: Subscription, api: ApiDep) -> Json:
 
 @router.get(f"{SUBSCRIPTION}/resourcegroups")
 async def list_groups(_subscription_id: Subscription, api: ApiDep) -> Json:
-    return {"value": [_group(api.site(), name) for name in _groups(api).values()]}
+    return {"value": [group_view(group) for group in api.store.groups()]}
 
 
-@router.api_route(GROUP, methods=["GET", "HEAD"])
-async def get_group(request: Request, _subscription_id: Subscription, group: str, api: ApiDep) -> Response:
-    name = _groups(api).get(check_group_name(group).lower())
-    if request.method == "HEAD":
-        return Response(status_code=204 if name else 404)
-    if name is None:
-        words = f"The resource group '{group}' could not be found: groups exist with the scale sets in them."
-        raise NotFound(words, code="ResourceGroupNotFound")
-    return JSONResponse(_group(api.site(), name))
+@router.put(GROUP)
+async def put_group(subscription_id: Subscription, group: str, body: BodyDep, api: ApiDep) -> Response:
+    found = api.store.group(subscription_id, check_group_name(group))
+    now = api.now()
+    if found is None:
+        found = ResourceGroup(subscription_id, group, api.site().location, created_at=now, changed_at=now)
+        with api.store.write() as tx:
+            tx.put_group(found)
+        return JSONResponse(group_view(found), 201)
+    return JSONResponse(group_view(found))
+
+
+@router.get(GROUP)
+async def get_group(_subscription_id: Subscription, group: str, api: ApiDep) -> Json:
+    return group_view(api.find_group(check_group_name(group)))
+
+
+@router.head(GROUP)
+async def has_group(subscription_id: Subscription, group: str, api: ApiDep) -> Response:
+    return Response(status_code=204 if api.store.group(subscription_id, check_group_name(group)) else 404)

@@ -46,13 +46,31 @@ def check_preconditions(request: Request, etag: str | None, name: str) -> None:
         raise PreconditionFailed(f"{name} has changed since it was read: its ETag is {etag}, not {wanted[:200]}.")
 
 
+def previewed(api: Api, address: SetAddress, record: ScaleSet | None, body: Mapping[str, Any]) -> ScaleSet:
+    """The record as a PUT of this body would leave it, whose ``record`` is the set as it is. Writes nothing; raises
+    what the PUT would raise."""
+    return _changed_by(api, record, body) if record else _made_from(api, address, body)
+
+
 def create_set(api: Api, address: SetAddress, body: Mapping[str, Any]) -> Written:
     """A new set. Raises ``BadInput`` for all that is wrong with the body at once."""
+    record = _made_from(api, address, body)
+    operation = new_operation(api, record, OperationKind.CREATE_OR_UPDATE)
+    words = f"the scale set was created with {record.capacity} instances of {record.model['sku']['name']}"
+    with api.store.write() as tx:
+        tx.add_scale_set(record)
+        tx.put_operation(operation)
+        tx.add_events([api.note(record, words)])
+    api.wake(record.uid)
+    return Written(record, operation)
+
+
+def _made_from(api: Api, address: SetAddress, body: Mapping[str, Any]) -> ScaleSet:
     resource = parse_scale_set(_without_read_only_name(body), name=address.name)
     check_site(resource, api.site())
     model, hidden = split_secrets(resource.to_json())
     now = api.now()
-    record = ScaleSet(
+    return ScaleSet(
         uid=secrets.token_hex(6),
         subscription_id=address.subscription_id,
         resource_group=address.group,
@@ -64,28 +82,11 @@ def create_set(api: Api, address: SetAddress, body: Mapping[str, Any]) -> Writte
         changed_at=now,
         extension_sequences={each.name: 1 for each in resource.profile.extension_profile.extensions},
     )
-    operation = new_operation(api, record, OperationKind.CREATE_OR_UPDATE)
-    words = f"the scale set was created with {record.capacity} instances of {resource.sku.name}"
-    with api.store.write() as tx:
-        tx.add_scale_set(record)
-        tx.put_operation(operation)
-        tx.add_events([api.note(record, words)])
-    api.wake(record.uid)
-    return Written(record, operation)
 
 
 def update_set(api: Api, record: ScaleSet, body: Mapping[str, Any], *, is_patch: bool = False) -> Written:
     """Merge a body into a set. Raises ``BadInput``, or ``Conflict`` for what may not change (so)."""
-    if record.is_deleting:
-        raise NotPossible(f"The scale set {record.name} is being deleted.", target=record.name)
-    before = join_secrets(record.model, record.secrets)
-    old = parse_scale_set(before, name=record.name)
-    new = parse_scale_set(merge_body(before, _without_read_only_name(body)), name=record.name)
-    (check_patchable if is_patch else check_mutable)(old, new)
-    _refuse_names_of_instances(api, record, old, new)
-    if _asks_the_site(old) != _asks_the_site(new) or new.sku.capacity > old.sku.capacity:
-        check_site(new, api.site())
-    changed = _changed(record, old, new, api.now())
+    changed = _changed_by(api, record, body, is_patch=is_patch)
     operation = new_operation(api, changed, OperationKind.CREATE_OR_UPDATE)
     again = upgrade_again(api, record, changed)
     if is_rolling(changed):
@@ -103,6 +104,19 @@ def update_set(api: Api, record: ScaleSet, body: Mapping[str, Any], *, is_patch:
         tx.put_operation(operation)
     api.wake(changed.uid)
     return Written(changed, operation)
+
+
+def _changed_by(api: Api, record: ScaleSet, body: Mapping[str, Any], *, is_patch: bool = False) -> ScaleSet:
+    if record.is_deleting:
+        raise NotPossible(f"The scale set {record.name} is being deleted.", target=record.name)
+    before = join_secrets(record.model, record.secrets)
+    old = parse_scale_set(before, name=record.name)
+    new = parse_scale_set(merge_body(before, _without_read_only_name(body)), name=record.name)
+    (check_patchable if is_patch else check_mutable)(old, new)
+    _refuse_names_of_instances(api, record, old, new)
+    if _asks_the_site(old) != _asks_the_site(new) or new.sku.capacity > old.sku.capacity:
+        check_site(new, api.site())
+    return _changed(record, old, new, api.now())
 
 
 def _refuse_names_of_instances(api: Api, record: ScaleSet, old: ScaleSetResource, new: ScaleSetResource) -> None:

@@ -120,6 +120,7 @@ def _put_all(session: Session, wishes: list[Wish], before: list[Resource], *, no
 
 def _put(client: Client, wish: Wish) -> Reply:
     body = {"location": client.daemon["location"], **wish.body}
+    client.ensure_group(wish.scale_set.group)
     return client.send("PUT", client.path_of(wish.scale_set), body=body)
 
 

@@ -98,6 +98,14 @@ class Client:
     def path_of_group(self, group: str) -> str:
         return f"/subscriptions/{self.daemon['subscriptionId']}/resourceGroups/{quote(group, safe='')}"
 
+    def ensure_group(self, group: str) -> None:
+        """Make the resource group when there is none: who makes the first set of a group means the group, too."""
+        path = self.path_of_group(group)
+        try:
+            self.get(path)
+        except NotFound:
+            self.send("PUT", path, body={"location": self.daemon["location"]})
+
     def path_of(self, scale_set: SetRef, *more: str) -> str:
         """The path of a scale set, or of what ``more`` names below it."""
         below = "".join(f"/{quote(part, safe='')}" for part in more)

@@ -54,6 +54,7 @@ def create_set(
         default_size=default_size,
         keys=keys,
     )
+    session.client.ensure_group(scale_set.group)
     put_set(session, scale_set, body, f"creating {scale_set.name}", no_wait=no_wait)
 
 

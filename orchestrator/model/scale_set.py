@@ -87,6 +87,8 @@ class OperationKind(StrEnum):
     EXTENSION = "extension"
     CANCEL_EXTENSION = "cancel_extension"
     RUN_COMMAND = "run_command"
+    DELETE_GROUP = "delete_group"  # of no set; ``target`` is the group's id
+    DEPLOYMENT = "deployment"  # of no set; ``target`` is the deployment's id
 
 
 class OperationStatus(StrEnum):
@@ -98,7 +100,8 @@ class OperationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A long-running operation (reference 3.2). It has an owner (the set's loop) and a deadline.
+    """A long-running operation (reference 3.2). It has an owner (the set's loop, or the Resource Manager's jobs
+    where ``set_uid`` is empty) and a deadline. ``target`` is the id of what it works on, where that is not a set.
 
     ``instances`` maps instance id to what it must have reached: the generation for a reimage, the restart
     count for a restart, 0 where the id alone says it. ``output`` is what ``properties.output`` of the finished
@@ -115,6 +118,7 @@ class Operation:
     ended_at: float | None = None
     failure: Failure | None = None
     output: Any = None
+    target: str = ""
 
     def but(self, **changes: Any) -> Operation:
         """A copy with these fields changed."""

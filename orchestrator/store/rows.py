@@ -8,8 +8,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from orchestrator.model.deployment import Deployment
 from orchestrator.model.instance import Cause, ExtensionState, Failure, Instance, Protection, Stage, WantedPower
 from orchestrator.model.own_extension import OwnExtension
+from orchestrator.model.principal import Principal, Role
+from orchestrator.model.resource import ResourceGroup, StoredResource, group_key
+from orchestrator.model.resource_id import parse_resource_id
 from orchestrator.model.rolling_upgrade import RollingUpgrade
 from orchestrator.model.run_command import RunCommand
 from orchestrator.model.scale_set import (
@@ -26,6 +30,7 @@ from orchestrator.store.seal import Seal
 Row = Mapping[str, Any]
 _ROLLING_UPGRADE = TypeAdapter(RollingUpgrade)
 _RUN_COMMAND = TypeAdapter(RunCommand)
+_DEPLOYMENT = TypeAdapter(Deployment)
 
 
 def _fields(record: Any) -> dict[str, Any]:
@@ -153,3 +158,47 @@ def row_to_event(row: Row) -> Event:
 
 def row_to_host(row: Row) -> HostRecord:
     return HostRecord(**{name: row[name] for name in HostRecord.__dataclass_fields__})
+
+
+def group_to_row(record: ResourceGroup) -> dict[str, Any]:
+    return _fields(record) | {"key": record.key, "tags": dict(record.tags)}
+
+
+def row_to_group(row: Row) -> ResourceGroup:
+    return ResourceGroup(**{name: row[name] for name in ResourceGroup.__dataclass_fields__})
+
+
+def resource_to_row(record: StoredResource, seal: Seal) -> dict[str, Any]:
+    row = _fields(record) | {"key": record.key, "id": str(record.id), "body": dict(record.body)}
+    row["group_key"] = group_key(record.id.subscription_id, record.id.resource_group)
+    row["type_key"] = record.id.type.lower()
+    row["secrets"] = seal.close_values(record.secrets)
+    return row
+
+
+def row_to_resource(row: Row, seal: Seal) -> StoredResource:
+    values = {name: row[name] for name in StoredResource.__dataclass_fields__}
+    values["id"] = parse_resource_id(row["id"])
+    values["secrets"] = seal.open_values(row["secrets"])
+    return StoredResource(**values)
+
+
+def deployment_to_row(record: Deployment, seal: Seal) -> dict[str, Any]:
+    """All but the secrets is one body: only its group, its age and its end are asked for by the database."""
+    return {
+        "key": record.key,
+        "group_key": group_key(record.subscription_id, record.resource_group),
+        "started_at": record.started_at,
+        "is_ended": record.state.is_ended,
+        "body": _DEPLOYMENT.dump_python(record, mode="json", exclude={"secrets"}),
+        "secrets": seal.close_values(record.secrets),
+    }
+
+
+def row_to_deployment(row: Row, seal: Seal) -> Deployment:
+    return _DEPLOYMENT.validate_python({**row["body"], "secrets": seal.open_values(row["secrets"])})
+
+
+def row_to_principal(row: Row) -> Principal:
+    values = {name: row[name] for name in Principal.__dataclass_fields__}
+    return Principal(**{**values, "role": Role(row["role"])})

@@ -16,8 +16,12 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from orchestrator.errors import NotFound, StoreUnavailable
+from orchestrator.model.deployment import Deployment
 from orchestrator.model.instance import Instance
 from orchestrator.model.own_extension import OwnExtension
+from orchestrator.model.principal import Principal
+from orchestrator.model.resource import ResourceGroup, StoredResource, group_key
+from orchestrator.model.resource_id import ResourceId
 from orchestrator.model.rolling_upgrade import RollingUpgrade
 from orchestrator.model.run_command import RunCommand
 from orchestrator.model.scale_set import Event, HostRecord, Operation, OperationStatus, ScaleSet
@@ -223,6 +227,57 @@ class Store:
     def addresses(self) -> set[str]:
         """Every address that a row holds, lost ones too: none is ever given twice at a time."""
         return {str(row["address"]) for row in self._all(select(tables.instances.c.address))}
+
+    # The Resource Manager
+
+    def groups(self) -> list[ResourceGroup]:
+        table = tables.resource_groups
+        return [
+            rows.row_to_group(row) for row in self._all(select(table).order_by(table.c.created_at, table.c.key))
+        ]
+
+    def group(self, subscription_id: str, name: str) -> ResourceGroup | None:
+        table = tables.resource_groups
+        row = self._first(select(table).where(table.c.key == group_key(subscription_id, name)))
+        return rows.row_to_group(row) if row else None
+
+    def resources(
+        self, *, subscription_id: str, group: str | None = None, resource_type: str | None = None
+    ) -> list[StoredResource]:
+        """Stored documents, oldest first, of a group, of a type (``NAMESPACE/TYPE``), or all."""
+        table = tables.resources
+        query = select(table).order_by(table.c.created_at, table.c.key)
+        if group is not None:
+            query = query.where(table.c.group_key == group_key(subscription_id, group))
+        if resource_type is not None:
+            query = query.where(table.c.type_key == resource_type.lower())
+        return [rows.row_to_resource(row, self._seal) for row in self._all(query)]
+
+    def resource(self, identity: ResourceId) -> StoredResource | None:
+        row = self._first(select(tables.resources).where(tables.resources.c.key == identity.key))
+        return rows.row_to_resource(row, self._seal) if row else None
+
+    def deployments(self, *, group_key: str | None = None, is_running: bool = False) -> list[Deployment]:
+        """Oldest first; of a group, or those of all groups."""
+        table = tables.deployments
+        query = select(table).order_by(table.c.started_at, table.c.key)
+        if group_key is not None:
+            query = query.where(table.c.group_key == group_key)
+        if is_running:
+            query = query.where(table.c.is_ended.is_(False))
+        return [rows.row_to_deployment(row, self._seal) for row in self._all(query)]
+
+    def deployment(self, key: str) -> Deployment | None:
+        row = self._first(select(tables.deployments).where(tables.deployments.c.key == key.lower()))
+        return rows.row_to_deployment(row, self._seal) if row else None
+
+    def principals(self) -> list[Principal]:
+        table = tables.principals
+        return [rows.row_to_principal(row) for row in self._all(select(table).order_by(table.c.created_at))]
+
+    def principal(self, client_id: str) -> Principal | None:
+        row = self._first(select(tables.principals).where(tables.principals.c.client_id == client_id.lower()))
+        return rows.row_to_principal(row) if row else None
 
     # Operations, events, hosts
 

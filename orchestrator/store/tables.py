@@ -119,6 +119,7 @@ operations = Table(
     Column("ended_at", Float),
     Column("failure", JSON),
     Column("output", JSON),
+    Column("target", Text, nullable=False, server_default=""),
 )
 
 instance_extensions = Table(
@@ -150,6 +151,58 @@ rolling_upgrades = Table(
     Column("set_uid", String(12), nullable=False, index=True),
     Column("started_at", Float, nullable=False),
     Column("body", JSON, nullable=False),
+)
+
+resource_groups = Table(
+    "resource_groups",
+    metadata,
+    Column("key", String(160), primary_key=True),
+    Column("subscription_id", String(36), nullable=False),
+    Column("name", String(90), nullable=False),
+    Column("location", String(64), nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("managed_by", Text),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("deletion", String(36)),
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("key", String(1024), primary_key=True),
+    Column("id", String(1024), nullable=False),
+    Column("group_key", String(160), nullable=False, index=True),
+    Column("type_key", String(256), nullable=False, index=True),
+    Column("location", String(64), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("secrets", LargeBinary),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("key", String(256), primary_key=True),
+    Column("group_key", String(160), nullable=False, index=True),
+    Column("started_at", Float, nullable=False),
+    Column("is_ended", Boolean, nullable=False, index=True),
+    Column("body", JSON, nullable=False),
+    Column("secrets", LargeBinary),
+)
+
+principals = Table(
+    "principals",
+    metadata,
+    Column("client_id", String(36), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("secret_hash", String(64), nullable=False),
+    Column("key_id", String(36), nullable=False),
+    Column("created_at", Float, nullable=False),
 )
 
 events = Table(

@@ -10,8 +10,12 @@ from sqlalchemy import Connection, Table, Update, bindparam, delete, insert, sel
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.errors import PreconditionFailed
+from orchestrator.model.deployment import Deployment
 from orchestrator.model.instance import Instance
 from orchestrator.model.own_extension import OwnExtension
+from orchestrator.model.principal import Principal
+from orchestrator.model.resource import ResourceGroup, StoredResource
+from orchestrator.model.resource_id import ResourceId
 from orchestrator.model.rolling_upgrade import RollingUpgrade
 from orchestrator.model.run_command import RunCommand
 from orchestrator.model.scale_set import Event, HostRecord, Operation, ScaleSet
@@ -152,6 +156,35 @@ class Transaction:
     def _drop_named(self, table: Table, set_uid: str, instance_id: int, name: str) -> None:
         mine = (table.c.set_uid == set_uid) & (table.c.instance_id == instance_id)
         self._connection.execute(delete(table).where(mine & (table.c.name_key == name.lower())))
+
+    # The Resource Manager
+
+    def put_group(self, record: ResourceGroup) -> None:
+        self._put(tables.resource_groups, rows.group_to_row(record))
+
+    def drop_group(self, key: str) -> None:
+        """Forget a group with its deployments. What was in it has to be gone."""
+        self._connection.execute(delete(tables.deployments).where(tables.deployments.c.group_key == key))
+        self._connection.execute(delete(tables.resource_groups).where(tables.resource_groups.c.key == key))
+
+    def put_resource(self, record: StoredResource) -> None:
+        self._put(tables.resources, rows.resource_to_row(record, self._seal))
+
+    def drop_resource(self, identity: ResourceId) -> None:
+        self._connection.execute(delete(tables.resources).where(tables.resources.c.key == identity.key))
+
+    def put_deployment(self, record: Deployment) -> None:
+        self._put(tables.deployments, rows.deployment_to_row(record, self._seal))
+
+    def drop_deployment(self, key: str) -> None:
+        self._connection.execute(delete(tables.deployments).where(tables.deployments.c.key == key))
+
+    def put_principal(self, record: Principal) -> None:
+        row = {name: getattr(record, name) for name in Principal.__dataclass_fields__}
+        self._put(tables.principals, row | {"role": record.role.value})
+
+    def drop_principal(self, client_id: str) -> None:
+        self._connection.execute(delete(tables.principals).where(tables.principals.c.client_id == client_id))
 
     # Operations, events, hosts
 

@@ -18,6 +18,7 @@ from orchestrator.model.guest import HostCapacity
 from orchestrator.model.host import HostConfig
 from orchestrator.model.instance import Instance, Stage
 from orchestrator.model.reports import CensusEntry, Check, HostReport
+from orchestrator.model.resource import ResourceGroup
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.plan.inputs import Seen, Sight
 from orchestrator.plan.steps import CreateGuest, Plan
@@ -217,6 +218,8 @@ def make_world() -> World:
     engine = make_engine("sqlite://")
     metadata.create_all(engine)
     store = Store(engine, Seal(b"q" * 43 + b"="))
+    with store.write() as tx:
+        tx.put_group(ResourceGroup(SUB, "rg", "local", created_at=NOW, changed_at=NOW))
     missing: set[str] = set()
     keys = iter(range(1000))
 

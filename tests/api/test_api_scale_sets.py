@@ -218,6 +218,7 @@ def test_create_only_and_update_only_are_respected(world: World) -> None:
 
 def test_sets_are_listed_by_group_location_and_subscription(world: World) -> None:
     world.put()
+    world.put(GROUP.replace("/rg", "/Other"), {"location": "local"})
     world.put(SET.replace("/rg/", "/Other/"))
     compute = f"/subscriptions/{SUB}/providers/Microsoft.Compute"
     assert len(world.get(f"{compute}/virtualMachineScaleSets")["value"]) == 2
@@ -326,10 +327,11 @@ def test_only_user_data_can_be_expanded(populated: World) -> None:
     assert populated.send("GET", f"{SET}{V}&$expand=everything").status_code == 400
 
 
-def test_groups_exist_with_their_sets(world: World) -> None:
-    assert world.send("GET", GROUP).status_code == 404
-    assert world.send("HEAD", GROUP).status_code == 404
-    world.put()
+def test_a_set_wants_a_group_that_is_there(world: World) -> None:
+    other = SET.replace("/rg/", "/other/")
+    refused = world.put(other)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "ResourceGroupNotFound")
+    assert world.send("HEAD", GROUP.replace("/rg", "/other")).status_code == 404
     assert world.get(GROUP.lower())["name"] == "rg"
     assert world.send("HEAD", GROUP).status_code == 204
     assert [each["name"] for each in world.get(f"/subscriptions/{SUB}/resourcegroups")["value"]] == ["rg"]

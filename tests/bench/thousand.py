@@ -82,6 +82,7 @@ def _measure(client: Client, process: psutil.Process) -> Thousand:
     body = micro_set(0, externalHealthProbe=probe, image=_image())
     body["properties"]["singlePlacementGroup"] = False
     path = client.path_of(SetRef("bench", "thousand"))
+    client.ensure_group("bench")
     client.send("PUT", path, body=body)
     began = time.monotonic()
     client.send("PATCH", path, body={"sku": {"capacity": COUNT}})

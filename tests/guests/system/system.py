@@ -198,6 +198,7 @@ class TestedSet:
     # Requests
 
     def create(self, body: Json) -> Reply:
+        self.client.ensure_group(self.ref.group)
         return self.client.send("PUT", self.path(), body=body)
 
     def patch(self, body: Json) -> Reply:

@@ -13,6 +13,7 @@ import httpx
 
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000a001"
 OWN = "/providers/Vmss.Local"
+_GROUP = re.compile(r"^/subscriptions/[^/]+/resourceGroups/(?P<name>[^/]+)$")
 _SET = re.compile(
     r"^/subscriptions/[^/]+/resourceGroups/(?P<group>[^/]+)/providers/Microsoft.Compute/virtualMachineScaleSets"
     r"(?:/(?P<name>[^/]+)(?P<rest>/.*)?)?$"
@@ -130,6 +131,8 @@ class FakeDaemon:
         if seen.path == f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/virtualMachineScaleSets":
             return httpx.Response(200, json={"value": list(self.sets.values())})
         found = _SET.match(seen.path)
+        if group := _GROUP.match(seen.path):
+            return httpx.Response(200, json={"name": group["name"], "location": "local"})
         if not found:
             return not_found("InvalidResourceType")
         if found["name"] is None:
