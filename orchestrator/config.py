@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -16,8 +17,12 @@ from orchestrator.model.sizes import Size
 from orchestrator.plan.inputs import Rules
 
 SUBSCRIPTION_ID = "00000000-0000-0000-0000-000000000001"
+TENANT_ID = "00000000-0000-0000-0000-000000000002"
 _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 Name = Annotated[str, Field(pattern=_NAME)]
+Guid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST_NAME = re.compile(rf"^{_LABEL}(\.{_LABEL})*$", re.ASCII)
 
 
 class _Section(BaseModel):
@@ -85,7 +90,8 @@ class SizeSection(_Section):
 class Config(_Section):
     """The whole file. Paths are made by the daemon where they are missing.
 
-    ``listen`` (``127.0.0.1:PORT``) adds plain HTTP on loopback; anything but loopback is refused.
+    ``https_listen`` is where Azure's clients come; ``https_names`` are names and addresses they may call it by,
+    beside loopback's. ``listen`` (``127.0.0.1:PORT``) adds plain HTTP; anything but loopback is refused.
     ``network_namespace`` is where the daemon reaches guests from (the lab's controller).
     """
 
@@ -97,6 +103,13 @@ class Config(_Section):
     location: Name = "local"
     subscription_id: str = SUBSCRIPTION_ID
     listen: str | None = None
+    https_listen: str | None = "127.0.0.1:8443"
+    https_names: tuple[str, ...] = ()
+    tenant_id: Guid = TENANT_ID
+    token_lifetime_s: int = Field(3600, ge=60, le=86_400)
+    metadata_identity: str | None = None
+    reads_per_minute: int = Field(12_000, ge=60)
+    writes_per_minute: int = Field(1_200, ge=6)
     host_lease_s: float = Field(60.0, gt=0)
     brake_hold_s: float = Field(300.0, ge=0)
     quarantine_after: int = Field(3, ge=0)
@@ -120,11 +133,35 @@ class Config(_Section):
             raise ValueError("hosts are either all simulated or all real")
         if self.listen:
             listen_address(self.listen)
+        if self.https_listen:
+            address_and_port(self.https_listen, "https_listen")
+        for name in self.https_names:
+            _check_host_name(name)
         return self
 
     @property
     def is_simulated(self) -> bool:
         return bool(self.hosts) and all(host.uri.startswith("simulated:") for host in self.hosts)
+
+    @property
+    def https_url(self) -> str | None:
+        """By what name the HTTPS port is called here; ``None`` where there is none."""
+        if not self.https_listen:
+            return None
+        host, port = address_and_port(self.https_listen, "https_listen")
+        address = ipaddress.ip_address(host)
+        name = "localhost" if address.is_loopback or address.is_unspecified else host
+        return f"https://[{name}]:{port}" if ":" in name else f"https://{name}:{port}"
+
+    @property
+    def names_served(self) -> frozenset[str]:
+        """Host names and addresses beside loopback's by which the HTTPS port is called."""
+        names = {name.lower() for name in self.https_names}
+        if self.https_listen:
+            host, _ = address_and_port(self.https_listen, "https_listen")
+            address = ipaddress.ip_address(host)
+            names |= set() if address.is_loopback or address.is_unspecified else {host}
+        return frozenset(names)
 
     @property
     def database_url(self) -> str:
@@ -147,13 +184,30 @@ class Config(_Section):
 
 
 def listen_address(text: str) -> tuple[str, int]:
-    """``127.0.0.1:8080`` as a pair. Only loopback: beyond it the API needs TLS and tokens first."""
+    """``127.0.0.1:8080`` as a pair. Only loopback: tokens must not cross a network without TLS."""
+    host, port = address_and_port(text, "listen")
+    if not ipaddress.ip_address(host).is_loopback:
+        raise ValueError("listen must be a loopback address; for others there is https_listen")
+    return host, port
+
+
+def address_and_port(text: str, setting: str) -> tuple[str, int]:
+    """``127.0.0.1:8443`` or ``[::1]:8443`` as a pair. Raises ``ValueError``."""
     host, _, port = text.rpartition(":")
-    if not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError("listen must be ADDRESS:PORT")
-    if not ipaddress.ip_address(host.strip("[]")).is_loopback:
-        raise ValueError("listen must be a loopback address")
-    return host.strip("[]"), int(port)
+    if not (port.isascii() and port.isdigit()) or not 1 <= int(port) <= 65535:
+        raise ValueError(f"{setting} must be ADDRESS:PORT")
+    try:
+        return str(ipaddress.ip_address(host.strip("[]"))), int(port)
+    except ValueError:
+        raise ValueError(f"{setting} must be ADDRESS:PORT, with an IP address") from None
+
+
+def _check_host_name(name: str) -> None:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        if not _HOST_NAME.match(name) or len(name) > 253:
+            raise ValueError(f"https_names: '{name}' is neither a host name nor an address") from None
 
 
 def load_config(path: Path) -> Config:

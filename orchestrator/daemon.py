@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -16,10 +15,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import structlog
-import uvicorn
 
 from orchestrator.api.app import create_app
-from orchestrator.config import Config, listen_address, load_config
+from orchestrator.api.identity.identity import Identity
+from orchestrator.api.identity.owner_file import OwnerFile
+from orchestrator.api.identity.throttle import Throttle
+from orchestrator.api.identity.tokens import SigningKey, Tokens
+from orchestrator.config import Config, load_config
 from orchestrator.control.controller import Controller
 from orchestrator.control.desk import Desk, host_config_of
 from orchestrator.control.fleet import HostMaker
@@ -37,12 +39,12 @@ from orchestrator.model.arm.site import Site
 from orchestrator.model.host import HostConfig
 from orchestrator.model.scale_set import HostRecord
 from orchestrator.model.sizes import SizeCatalogue
+from orchestrator.servers import Listeners, Servers, open_listeners
 from orchestrator.store import Seal, Store, make_engine
 from orchestrator.store.schema import migrate
+from orchestrator.tls import Certificates
 
 log = structlog.get_logger()
-
-STOP_WITHIN_S = 10
 
 
 class Daemon:
@@ -58,6 +60,8 @@ class Daemon:
         self.sizes = SizeCatalogue(config.own_sizes())
         self.spaces = AddressSpaces([network.to_space() for network in config.networks])
         self.agent_key = _agent_key(state / "agent_key")
+        self.certificates = Certificates(state / "tls", sorted(config.names_served))
+        self.identity = self._identity()
         make_host, guests, maker = self._simulated() if config.is_simulated else self._real()
         self.controller = Controller(
             self.store, make_host, guests, maker, self.sizes, self.spaces, config.rules(), time.time
@@ -115,7 +119,29 @@ class Daemon:
                 tx.put_host(replace(record, is_from_config=False))
         return [(host_config_of(record), record.is_draining) for record in self.store.hosts()]
 
-    async def run(self, listeners: list[socket.socket]) -> None:
+    def _identity(self) -> Identity:
+        """Keys and the first owner are made here when there are none yet."""
+        config, state = self.config, self.config.state_dir
+        if config.https_listen:
+            self.certificates.ensure()
+        facts = {
+            "tenantId": config.tenant_id,
+            "subscriptionId": config.subscription_id,
+            "endpoint": config.https_url,
+            "caFile": str(self.certificates.ca_file) if config.https_listen else None,
+            "socket": str(config.socket),
+        }
+        owner = OwnerFile(state / "owner.json")
+        owner.ensure(self.store, facts, time.time())
+        key = SigningKey.from_file(state / "token_signing.key")
+        issuer = f"urn:vmss:{self.store.installation}"
+        tokens = Tokens(key, issuer, config.tenant_id, config.token_lifetime_s)
+        throttle = Throttle(config.reads_per_minute, config.writes_per_minute, time.monotonic)
+        return Identity(
+            tokens, throttle, config.names_served, config.https_url, config.metadata_identity, owner.path
+        )
+
+    async def run(self, listeners: Listeners) -> None:
         """Serve until SIGTERM or SIGINT. Guests run on after it."""
         await self.controller.start(self._hosts())
         self.timers.start()
@@ -125,33 +151,26 @@ class Daemon:
             Desk(self.controller),
             self.site,
             catalogue=None if self.config.is_simulated else self.catalogue,
+            identity=self.identity,
             make_host_key=make_host_key,
             network_namespace=self.config.network_namespace,
         )
-        settings = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=STOP_WITHIN_S
-        )
         jobs = asyncio.create_task(app.state.api.jobs.run(app.state.api), name="jobs")
-        server = _Server(settings)
+        servers = Servers(app, listeners, self.certificates)
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, server.ask_to_stop)
-        log.info("ready", socket=str(self.config.socket), installation=self.store.installation, pid=os.getpid())
-        await server.serve(sockets=listeners)
+            asyncio.get_running_loop().add_signal_handler(number, servers.ask_to_stop)
+        log.info(
+            "ready",
+            socket=str(self.config.socket),
+            https=self.config.https_listen,
+            installation=self.store.installation,
+            pid=os.getpid(),
+        )
+        await servers.serve()
         self.timers.stop()
         jobs.cancel()
         await self.controller.stop()
         self.store.close()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, with our own signal handlers: the daemon ends after the server, not with it."""
-
-    def ask_to_stop(self) -> None:
-        self.should_exit = True
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _agent_key(path: Path) -> Path:
@@ -177,28 +196,6 @@ def only_one(state: Path) -> Iterator[None]:
         except BlockingIOError:
             raise VmssError(f"Another vmssd already runs on {state}.", code="AlreadyRunning") from None
         yield
-
-
-def open_listeners(config: Config) -> list[socket.socket]:
-    """The Unix socket (mode 0600), and loopback where it is asked for. Made before the network namespace is
-    entered: a listening socket keeps the one in which it was made."""
-    config.socket.parent.mkdir(parents=True, exist_ok=True)
-    config.socket.unlink(missing_ok=True)
-    local = socket.socket(socket.AF_UNIX)
-    old_mask = os.umask(0o177)
-    try:
-        local.bind(str(config.socket))
-    finally:
-        os.umask(old_mask)
-    listeners = [local]
-    if config.listen:
-        host, port = listen_address(config.listen)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listeners.append(socket.create_server((host, port), family=family))
-    for listener in listeners:
-        listener.listen(128)
-        listener.setblocking(False)
-    return listeners
 
 
 def enter_namespace(name: str) -> None:

@@ -3,7 +3,9 @@
     VmssError
     ├── BadInput            the caller's mistake: answered with HTTP 400 and changes nothing
     │   └── NotPossible     well formed, but this state or this build does not allow it (409)
+    ├── Unauthenticated     401: no token, or one that is not taken
     ├── Forbidden           403
+    ├── TooManyRequests     429
     ├── NotFound            404
     ├── Conflict            409
     ├── PreconditionFailed  412, a stale ETag
@@ -65,8 +67,27 @@ class NotPossible(BadInput):
     code = "OperationNotAllowed"
 
 
+class Unauthenticated(VmssError):
+    """``is_cured_by_login``: a fresh token may be taken where the one that came was not."""
+
+    code = "AuthenticationFailed"
+
+    def __init__(self, message: str, *, code: str | None = None, is_cured_by_login: bool = False) -> None:
+        super().__init__(message, code=code)
+        self.is_cured_by_login = is_cured_by_login
+
+
 class Forbidden(VmssError):
     code = "AuthorizationFailed"
+
+
+class TooManyRequests(VmssError):
+    code = "TooManyRequests"
+    is_retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NotFound(VmssError):

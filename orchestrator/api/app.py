@@ -28,6 +28,9 @@ from orchestrator.api import (
 from orchestrator.api.context import About, Api
 from orchestrator.api.faults import install_handlers
 from orchestrator.api.front import FrontDoor
+from orchestrator.api.identity import login, managed, metadata, principals
+from orchestrator.api.identity.gate import Gate
+from orchestrator.api.identity.identity import Identity
 from orchestrator.api.jobs import Jobs, Worker
 from orchestrator.api.kinds import Kind, Kinds
 from orchestrator.api.ports import ControlPort
@@ -52,33 +55,39 @@ _MODULES = (
     local_images,
     local_events,
     local_census,
+    principals,
+    metadata,
+    managed,
+    login,
 )
 _KINDS: tuple[Kind, ...] = (ScaleSetKind(),)
 _WORKERS: tuple[Worker, ...] = ()
 
 
-def create_app(
+def create_app(  # noqa: PLR0913  one for each part behind the API
     store: Store,
     wake: Callable[[str], None],
     control: ControlPort,
     site: Callable[[], Site],
     *,
+    identity: Identity,
     make_host_key: Callable[[], tuple[str, str]],
     catalogue: Catalogue | None = None,
     network_namespace: str | None = None,
     now: Callable[[], float] = time.time,
 ) -> FastAPI:
-    """The API on these parts. ``catalogue`` is ``None`` where hosts are simulated and need no images.
+    """The API on these parts. ``catalogue`` is ``None`` where hosts are simulated and need no images. Requests need
+    a token, except those that come through ``from_unix_socket``.
 
     Everything runs on the event loop's thread, as the store wants it: no route may be a plain ``def``."""
     version = importlib.metadata.version("vmss")
     app = FastAPI(title="vmss", version=version, docs_url=None, redoc_url=None, redirect_slashes=False)
     about = About(version, now(), network_namespace)
     kinds, jobs = Kinds(_KINDS), Jobs(_WORKERS)
-    app.state.api = Api(store, wake, control, site, make_host_key, catalogue, about, now, kinds, jobs)
+    app.state.api = Api(store, wake, control, site, make_host_key, catalogue, about, now, kinds, jobs, identity)
     install_handlers(app)
     for module in _MODULES:
         app.include_router(module.router)
     app.include_router(compute_virtual_machines.mirrored(module.router for module in _MODULES))
-    app.add_middleware(FrontDoor)
+    app.add_middleware(FrontDoor, gate=Gate(store, identity, now))
     return app

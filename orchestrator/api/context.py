@@ -8,6 +8,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from orchestrator.api.identity.gate import CALLER
+from orchestrator.api.identity.identity import Identity
 from orchestrator.api.jobs import Jobs
 from orchestrator.api.kinds import Kinds
 from orchestrator.api.ports import ControlPort
@@ -15,7 +17,7 @@ from orchestrator.errors import Conflict, NotFound, NotPossible
 from orchestrator.images.catalogue import Catalogue
 from orchestrator.model.arm.names import check_group_name, check_set_name
 from orchestrator.model.arm.site import Site
-from orchestrator.model.principal import Caller, Role
+from orchestrator.model.principal import Caller
 from orchestrator.model.resource import ResourceGroup
 from orchestrator.model.scale_set import Event, EventPhase, ScaleSet
 from orchestrator.store import Store
@@ -45,6 +47,7 @@ class Api:
     now: Callable[[], float]
     kinds: Kinds
     jobs: Jobs
+    identity: Identity
 
     def find_group(self, name: str) -> ResourceGroup:
         """Raises ``NotFound``."""
@@ -75,8 +78,8 @@ ApiDep = Annotated[Api, Depends(get_api)]
 
 
 async def get_caller(request: Request) -> Caller:
-    """Whose request it is, as the front door found out. Only tests come in by no door: they own the daemon."""
-    caller: Caller = request.scope.get("vmss.caller") or Caller("local", Role.OWNER)
+    """Whose request it is, as the front door found out."""
+    caller: Caller = request.scope[CALLER]
     return caller
 
 

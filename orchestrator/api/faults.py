@@ -12,6 +12,7 @@ from orchestrator.errors import (
     BadInput,
     Conflict,
     ErrorDetail,
+    Forbidden,
     GuestError,
     HostError,
     ImageError,
@@ -19,6 +20,8 @@ from orchestrator.errors import (
     NotPossible,
     PreconditionFailed,
     StoreUnavailable,
+    TooManyRequests,
+    Unauthenticated,
     VmssError,
 )
 from orchestrator.model.arm.statuses import Json
@@ -26,6 +29,9 @@ from orchestrator.model.arm.statuses import Json
 # The first that fits. A host that does not answer is not a fault of the server that asked: 502, which clients
 # do not take for a definite answer.
 _STATUS: tuple[tuple[type[VmssError], int], ...] = (
+    (Unauthenticated, 401),
+    (Forbidden, 403),
+    (TooManyRequests, 429),
     (BodyTooLarge, 413),
     (NotPossible, 409),
     (BadInput, 400),

@@ -16,15 +16,18 @@ from urllib.parse import parse_qsl, unquote
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.api.faults import envelope
-from orchestrator.errors import BadInput, Forbidden, VmssError
+from orchestrator.api.faults import envelope, status_of
+from orchestrator.api.identity.gate import CALLER, LOCAL, OWNER_OF_THE_SOCKET, Gate, Headers, challenge
+from orchestrator.api.identity.identity import Identity, host_and_port
+from orchestrator.api.identity.roles import is_open
+from orchestrator.errors import BadInput, Forbidden, TooManyRequests, Unauthenticated, VmssError
 
 log = structlog.get_logger()
 
 _VERSION = re.compile(r"^(\d{4}-\d{2}-\d{2})(?:-preview|-alpha|-beta|-privatepreview)?$", re.ASCII | re.IGNORECASE)
 _ECHO = re.compile(rb"^[\x20-\x7e]{1,128}$")
 _PATH_MAX = 4096
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_VERSIONED = ("/subscriptions", "/providers")
 
 
 def canonical_path(raw: str) -> str:
@@ -59,44 +62,55 @@ def check_api_version(query: str) -> None:
         raise BadInput(words, code="InvalidApiVersionParameter") from None
 
 
-def refuse_web_pages(scope: Scope) -> None:
+def refuse_web_pages(scope: Scope, identity: Identity) -> None:
     """On a TCP port any page in a browser of this machine could knock. Programs send no ``Origin``, and know the
-    port by a loopback name (DNS rebinding does not). Raises ``Forbidden``."""
-    _, port = scope.get("server") or ("", None)
-    if port is None:  # the Unix socket: its mode decides who may come
-        return
-    headers = dict(scope["headers"])
-    host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].strip("[]").lower()
-    if b"origin" in headers or host not in _LOOPBACK_NAMES:
-        raise Forbidden("Web pages may not ask this port: send no Origin, and a loopback Host.")
+    port by a name of its own (DNS rebinding does not). Raises ``Forbidden``."""
+    host, _ = host_and_port(scope)
+    has_origin = any(name.lower() == b"origin" for name, _ in scope["headers"])
+    if has_origin or not identity.is_own_name(host, is_tls=scope["scheme"] == "https"):
+        raise Forbidden("Web pages may not ask this port: send no Origin, and a Host that is a name of its own.")
 
 
 class FrontDoor:
-    """Makes paths canonical, requires ``api-version``, and gives every answer its request ids."""
+    """Makes paths canonical, asks who comes, requires ``api-version``, and gives every answer its request ids."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        named = _with_ids(scope, send)
+        named = _with_headers(_ids(scope), send)
         try:
-            refuse_web_pages(scope)
-            raw = scope.get("raw_path") or scope["path"].encode()
-            path = canonical_path(raw.decode("ascii"))
-            if path.startswith(("/subscriptions", "/providers")):
-                check_api_version(scope["query_string"].decode("ascii"))
-        except UnicodeDecodeError:
-            error = BadInput("The address is not written in ASCII and UTF-8.", code="InvalidRequestUri")
-            await _send_error(error, 400, named)
-        except Forbidden as refused:
-            await _send_error(refused, 403, named)
-        except BadInput as refused:
-            await _send_error(refused, 400, named)
+            entering, headers = self._let_in(scope)
+        except VmssError as refused:
+            headers = _headers_of(refused, self._gate.identity.base_url(scope))
+            await _send_error(refused, status_of(refused), named, headers)
         else:
-            await self._pass_on({**scope, "path": path, "raw_path": path.encode()}, receive, named)
+            await self._pass_on(entering, receive, _with_headers(headers, named))
+
+    def _let_in(self, scope: Scope) -> tuple[Scope, Headers]:
+        """The scope as the routes see it, and headers for the answer. Raises what refuses the request; nobody
+        learns more before they say who they are."""
+        is_local = scope.get(LOCAL) is True
+        if not is_local:
+            refuse_web_pages(scope, self._gate.identity)
+        path, problem = _path_or_problem(scope)
+        entering = {**scope, "path": path, "raw_path": path.encode()}
+        if problem is None and is_open(path):
+            return entering, []
+        caller = OWNER_OF_THE_SOCKET if is_local else self._gate.caller_of(scope)
+        if problem is not None:
+            raise problem
+        headers: Headers = []
+        if not is_local:
+            self._gate.check(caller, scope, path)
+            headers = self._gate.count(caller, scope["method"], path)
+        if path.startswith(_VERSIONED):
+            check_api_version(scope["query_string"].decode("latin-1"))
+        return {**entering, CALLER: caller}, headers
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What nobody foresaw is logged, and answered without its words: they may hold a secret."""
@@ -117,7 +131,17 @@ class FrontDoor:
             await _send_error(VmssError(words), 500, send)
 
 
-def _with_ids(scope: Scope, send: Send) -> Send:
+def _path_or_problem(scope: Scope) -> tuple[str, BadInput | None]:
+    raw = scope.get("raw_path") or scope["path"].encode()
+    try:
+        return canonical_path(raw.decode("ascii")), None
+    except UnicodeDecodeError:
+        return "", BadInput("The address is not written in ASCII and UTF-8.", code="InvalidRequestUri")
+    except BadInput as problem:
+        return "", problem
+
+
+def _ids(scope: Scope) -> Headers:
     given = {name.lower(): value for name, value in scope["headers"] if _ECHO.match(value)}
     request_id = str(uuid.uuid4()).encode()
     ids = [
@@ -126,17 +150,28 @@ def _with_ids(scope: Scope, send: Send) -> Send:
     ]
     if client_id := given.get(b"x-ms-client-request-id"):
         ids.append((b"x-ms-client-request-id", client_id))
+    return ids
 
-    async def named(message: Message) -> None:
+
+def _with_headers(headers: Headers, send: Send) -> Send:
+    async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", []), *ids]}
+            message = {**message, "headers": [*message.get("headers", []), *headers]}
         await send(message)
 
-    return named
+    return sending
 
 
-async def _send_error(error: VmssError, status: int, send: Send) -> None:
+def _headers_of(refused: VmssError, base_url: str) -> Headers:
+    if isinstance(refused, Unauthenticated):
+        return [(b"www-authenticate", challenge(refused, base_url))]
+    if isinstance(refused, TooManyRequests):
+        return [(b"retry-after", str(refused.retry_after_s).encode())]
+    return []
+
+
+async def _send_error(error: VmssError, status: int, send: Send, more: Headers | None = None) -> None:
     body = json.dumps(envelope(error)).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *(more or [])]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -53,20 +53,21 @@ def query_whole(request: Request, name: str, default: int, low: int, high: int) 
     return int(value)
 
 
-async def _read(request: Request) -> bytes:
+async def read_raw(request: Request, max_bytes: int = BODY_MAX_BYTES) -> bytes:
+    """The body as it came. Raises ``BodyTooLarge`` before it is read whole."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > BODY_MAX_BYTES:
-            raise BodyTooLarge(f"The body is larger than {BODY_MAX_BYTES} bytes.")
+        if size > max_bytes:
+            raise BodyTooLarge(f"The body is larger than {max_bytes} bytes.")
         chunks.append(chunk)
     return b"".join(chunks)
 
 
 async def read_optional_body(request: Request) -> Body | None:
     """The JSON object of the body, or ``None`` when there is no body."""
-    raw = await _read(request)
+    raw = await read_raw(request)
     if not raw.strip():
         return None
     value = _parse(raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,10 @@ import httpx
 from fastapi import FastAPI
 
 from orchestrator.api.app import create_app
+from orchestrator.api.identity.gate import from_unix_socket
+from orchestrator.api.identity.identity import Identity
+from orchestrator.api.identity.throttle import Throttle
+from orchestrator.api.identity.tokens import SigningKey, Tokens
 from orchestrator.errors import BadInput, Conflict, ImageError, NotFound
 from orchestrator.model.arm.site import Site
 from orchestrator.model.arm.storage import ImageReference
@@ -26,6 +31,7 @@ from orchestrator.store import Seal, Store, make_engine
 from orchestrator.store.tables import metadata
 
 SUB = "11111111-2222-3333-4444-555555555555"
+TENANT = "99999999-8888-7777-6666-555555555555"
 V = "?api-version=2024-11-01"
 GROUP = f"/subscriptions/{SUB}/resourceGroups/rg"
 SETS = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets"
@@ -150,14 +156,17 @@ class World:
     missing_images: set[str]
     clock: list[float]
 
-    def send(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
-        """One request. ``api-version`` is added where the path has no query of its own."""
+    def send(
+        self, method: str, path: str, body: Any = None, *, is_local: bool = True, **more: Any
+    ) -> httpx.Response:
+        """One request, through the Unix socket or a port. ``api-version`` is added where the path has no query."""
         if "?" not in path:
             path += V
         content = {"json": body} if body is not None else {}
+        app = from_unix_socket(self.app) if is_local else self.app
 
         async def go() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=True)
+            transport = httpx.ASGITransport(app, raise_app_exceptions=True)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 return await client.request(method, path, **content, **more)
 
@@ -213,6 +222,17 @@ class World:
         self.control.sights.update({number: Seen(Sight.RUNNING) for number in range(count)})
 
 
+@functools.cache
+def signing_key() -> SigningKey:
+    """One for all tests of a process: making it takes a while."""
+    return SigningKey.make()
+
+
+def an_identity(clock: list[float], **changes: Any) -> Identity:
+    tokens = Tokens(signing_key(), "urn:vmss:test", TENANT)
+    return Identity(tokens, Throttle(12_000, 1_200, lambda: clock[0]), **changes)
+
+
 def make_world() -> World:
     """A fresh one. Close its store when done."""
     engine = make_engine("sqlite://")
@@ -237,6 +257,7 @@ def make_world() -> World:
         woken.append,
         control,
         lambda: site,
+        identity=an_identity(clock),
         make_host_key=lambda: (f"new private {next(keys)}", "ssh-ed25519 NEW"),
         network_namespace="vmss-lab",
         now=lambda: clock[0],

@@ -11,6 +11,7 @@ import pytest
 from fake_world import SET, SETS, SUB, V, World, a_set
 
 from orchestrator.api.front import canonical_path
+from orchestrator.api.identity.gate import from_unix_socket
 from orchestrator.errors import BadInput
 
 
@@ -148,7 +149,7 @@ def test_what_nobody_foresaw_is_a_500_in_the_envelope_without_its_words(populate
     populated.control.seen = broken  # type: ignore[method-assign]
 
     async def go() -> httpx.Response:
-        transport = httpx.ASGITransport(populated.app, raise_app_exceptions=True)
+        transport = httpx.ASGITransport(from_unix_socket(populated.app), raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.get(f"{SET}/instanceView{V}")
 
@@ -158,17 +159,17 @@ def test_what_nobody_foresaw_is_a_500_in_the_envelope_without_its_words(populate
     assert "x-ms-request-id" in answer.headers
 
 
-AT_A_PORT = "http://127.0.0.1:8080/providers/Vmss.Local/status"
+AT_A_PORT = "http://127.0.0.1:8080/metadata/endpoints"
 
 
 @pytest.mark.parametrize(
     "headers", [{"Origin": "https://page.example"}, {"Origin": "null"}, {"Host": "page.example"}], ids=str
 )
 def test_a_web_page_cannot_knock_at_the_port(world: World, headers: dict[str, str]) -> None:
-    answer = world.send("GET", AT_A_PORT, headers=headers)
+    answer = world.send("GET", AT_A_PORT, headers=headers, is_local=False)
     assert answer.status_code == 403
     assert code(answer) == "AuthorizationFailed"
 
 
 def test_a_program_on_this_machine_may_knock_at_the_port(world: World) -> None:
-    assert world.send("GET", AT_A_PORT).status_code == 200
+    assert world.send("GET", AT_A_PORT, is_local=False).status_code == 200

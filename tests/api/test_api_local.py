@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fake_world import OWN, SET, V, World, make_world
 
+from orchestrator.api.identity.gate import from_unix_socket
 from orchestrator.model.scale_set import Event, EventPhase
 
 Json = dict[str, Any]
@@ -103,7 +104,7 @@ def test_a_wait_for_events_ends_with_the_first() -> None:
     world = make_world()
 
     async def go() -> tuple[httpx.Response, float]:
-        transport = httpx.ASGITransport(world.app)
+        transport = httpx.ASGITransport(from_unix_socket(world.app))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             began = time.monotonic()
             waiting = asyncio.create_task(client.get(f"{OWN}/events{V}&waitSeconds=30"))

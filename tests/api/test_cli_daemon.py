@@ -39,6 +39,7 @@ class Daemon:
         config = {
             "state_dir": str(folder / "state"),
             "socket": str(self.socket),
+            "https_listen": None,
             "images_dir": str(folder / "images"),
             "hosts": hosts,
             "networks": [network],

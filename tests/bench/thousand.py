@@ -40,6 +40,7 @@ def _config(folder: Path) -> Path:
     content = {
         "state_dir": str(folder / "state"),
         "socket": str(folder / "vmssd.sock"),
+        "https_listen": None,
         "networks": [network],
         "hosts": hosts,
     }

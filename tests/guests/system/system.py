@@ -85,7 +85,7 @@ class Daemon:
         content = yaml.safe_load(lab.config_path.read_text())
         [network] = content["networks"]
         network |= {"first": f"10.90.{number}.0", "last": f"10.90.{number}.255"}
-        content |= {"state_dir": str(self.state), "socket": str(self.socket)} | changes
+        content |= {"state_dir": str(self.state), "socket": str(self.socket), "https_listen": None} | changes
         self.config_path = folder / "vmssd.yaml"
         folder.mkdir(exist_ok=True)
         self.config_path.write_text(yaml.safe_dump(content))
