@@ -33,12 +33,16 @@ Guest = Annotated[str, typer.Argument(help="The guest: instance name (web_0), do
 
 
 @lab_app.command("up")
-def up(
+def up(  # noqa: PLR0913, PLR0917  one for each option
     hosts: Annotated[int | None, typer.Option(help="How many hosts.  [default: 3, or as it was]")] = None,
     zones: Annotated[int | None, typer.Option(help="Over how many zones.  [default: 1, or as it was]")] = None,
     pool_gib: Annotated[int | None, typer.Option(help="Size of each pool.  [default: 8, or as it was]")] = None,
     images_dir: Annotated[Path | None, typer.Option(help="The catalogue of images for the daemon.")] = None,
     listen: Annotated[str | None, typer.Option(help="127.0.0.1:PORT for the daemon's API, too.")] = None,
+    https: Annotated[
+        str | None,
+        typer.Option(help="ADDRESS:PORT for Azure's own clients, or off.  [default: 127.0.0.1:8443, or as it was]"),
+    ] = None,
     daemon: Annotated[bool, typer.Option("--daemon", help="Start the lab's vmssd, too.")] = False,
     name: Name = "lab",
     root: Root = LABS_FOLDER,
@@ -46,7 +50,7 @@ def up(
     """Bring a lab up, or complete one; heals every fault."""
     with errors_as_words():
         lab = Lab(name, root)
-        lab.up(hosts, zones, pool_gib, images_dir=images_dir, listen=listen, say=say)
+        lab.up(hosts, zones, pool_gib, images_dir=images_dir, listen=listen, https=https, say=say)
         say(f"lab '{name}' is up: {len(lab.hosts())} hosts; configuration in {lab.config_path}")
         if daemon:
             start_daemon(lab)

@@ -39,6 +39,7 @@ def as_yaml(layout: LabLayout, record: LabRecord) -> str:
         "network_namespace": layout.namespace,
         "location": "local",
         "listen": record.listen,
+        "https_listen": record.https,
         "host_lease_s": HOST_LEASE_S,
         "networks": [_network()],
         "hosts": [_host(layout.host(number), record) for number in range(1, record.hosts + 1)],

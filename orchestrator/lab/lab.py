@@ -19,6 +19,7 @@ import psutil
 
 from orchestrator.errors import LabError
 from orchestrator.lab import buildup, config, healing, host, processes, record, status, teardown
+from orchestrator.lab import https as https_port
 from orchestrator.lab.host import Say
 from orchestrator.lab.layout import CONTROLLER, LABS_FOLDER, NETNS_FOLDER, HostLayout, LabLayout
 from orchestrator.lab.record import Fault, LabRecord
@@ -64,23 +65,28 @@ class Lab:
         *,
         images_dir: Path | None = None,
         listen: str | None = None,
+        https: str | None = None,
         say: Say = _silent,
     ) -> None:
         """Bring the lab up, or complete a half-made one; every fault in force is healed.
 
-        ``None`` means: as it was, or the default for a new lab. ``say`` hears of each step before it is taken.
-        Raises ``LabError``; then the same call may be repeated, or ``down`` called.
+        ``None`` means: as it was, or the default for a new lab; ``https`` may be ``off``. ``say`` hears of each
+        step before it is taken. Raises ``LabError``; then the same call may be repeated, or ``down`` called.
         """
         check_programs()
         if listen is not None:
             buildup.check_listen(listen)
+        if https is not None:
+            https_port.check(https)
         with self.locked():
             wanted = self._wanted(hosts, zones, pool_gib)
+            is_new = not self.layout.record.exists()
             buildup.refuse_strangers(self.layout)
             wanted = replace(
                 wanted,
                 images_dir=str(images_dir) if images_dir else wanted.images_dir,
                 listen=listen or wanted.listen,
+                https=self._https(https, wanted.https, is_new=is_new, say=say),
             )
             self.save(wanted)
             buildup.make_controller(self.layout, say)
@@ -189,6 +195,11 @@ class Lab:
             if value not in (None, was):
                 raise LabError(f"lab '{self.name}' is there with {what} {was}, not {value}: take it down first")
         return known
+
+    def _https(self, asked: str | None, was: str | None, *, is_new: bool, say: Say) -> str | None:
+        if asked is not None:
+            return https_port.check(asked)
+        return https_port.choose(self.layout.root, self.name, say) if is_new else was
 
     def _heal_host(self, one: HostLayout, say: Say) -> list[Fault]:
         known = self.load()

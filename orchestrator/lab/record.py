@@ -42,6 +42,7 @@ class LabRecord:
     vcpus: int = 16  # likewise
     images_dir: str = str(IMAGES_FOLDER)
     listen: str | None = None
+    https: str | None = None
     faults: tuple[Fault, ...] = ()
 
     def with_fault(self, fault: Fault) -> LabRecord:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from pathlib import Path
 
 import pytest
 import yaml
 
 from orchestrator.errors import LabError
-from orchestrator.lab import buildup, config
+from orchestrator.lab import buildup, config, https, record
 from orchestrator.lab.layout import LabLayout
 from orchestrator.lab.record import LabRecord
 
@@ -51,6 +52,11 @@ def test_guests_addresses_lie_within_the_fabric_and_leave_the_controllers_out() 
     assert network["gateway"] is None
 
 
+@pytest.mark.parametrize("https", [None, "127.0.0.1:9443"])
+def test_the_daemon_serves_https_where_the_record_says(https: str | None) -> None:
+    assert yaml.safe_load(config.as_yaml(LAYOUT, LabRecord("lab", https=https)))["https_listen"] == https
+
+
 @pytest.mark.parametrize(
     ("hosts", "zones", "pool_gib"), [(0, None, None), (33, None, None), (2, 3, None), (2, 0, None), (1, 1, 0)]
 )
@@ -71,3 +77,36 @@ def test_hosts_share_the_machines_memory() -> None:
 def test_the_api_listens_on_loopback_alone(listen: str) -> None:
     with pytest.raises(LabError, match=r"127\.0\.0\.1:PORT"):
         buildup.check_listen(listen)
+
+
+@pytest.mark.parametrize("asked", ["8443", "127.0.0.1:0", "localhost:8443", "127.0.0.1:x", "on", ""])
+def test_https_needs_an_address_and_a_port(asked: str) -> None:
+    with pytest.raises(LabError, match="ADDRESS:PORT, or off"):
+        https.check(asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"), [("off", None), ("127.0.0.1:9443", "127.0.0.1:9443"), ("[::1]:1", "[::1]:1")]
+)
+def test_https_is_where_it_was_asked_for_or_off(asked: str, kept: str | None) -> None:
+    assert https.check(asked) == kept
+
+
+def test_a_second_lab_leaves_the_port_to_the_first(tmp_path: Path) -> None:
+    first = LabLayout("first", tmp_path)
+    first.folder.mkdir()
+    record.save(first.record, LabRecord("first", https=https.DEFAULT))
+    said: list[str] = []
+    assert https.choose(tmp_path, "second", said.append) is None
+    assert "lab 'first'" in said[0]
+
+
+def test_a_new_lab_leaves_the_port_to_a_program_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(https, "DEFAULT", "127.0.0.1:%d" % taken.getsockname()[1])
+        assert https.choose(tmp_path, "new", said.append) is None
+    assert "another program" in said[0]
+    assert https.choose(tmp_path, "new", said.append) == https.DEFAULT
