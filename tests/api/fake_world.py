@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -155,6 +155,7 @@ class World:
     woken: list[str]
     missing_images: set[str]
     clock: list[float]
+    make_app: Callable[[Identity], FastAPI]
 
     def send(
         self, method: str, path: str, body: Any = None, *, is_local: bool = True, **more: Any
@@ -171,6 +172,10 @@ class World:
                 return await client.request(method, path, **content, **more)
 
         return asyncio.run(go())
+
+    def identify(self, **changes: Any) -> None:
+        """Another configuration of logins, on the same store."""
+        self.app = self.make_app(an_identity(self.clock, **changes))
 
     def put(self, path: str = SET, body: Json | None = None, **more: Any) -> httpx.Response:
         return self.send("PUT", path, a_set() if body is None else body, **more)
@@ -228,9 +233,9 @@ def signing_key() -> SigningKey:
     return SigningKey.make()
 
 
-def an_identity(clock: list[float], **changes: Any) -> Identity:
+def an_identity(clock: list[float], reads: int = 12_000, writes: int = 1_200, **changes: Any) -> Identity:
     tokens = Tokens(signing_key(), "urn:vmss:test", TENANT)
-    return Identity(tokens, Throttle(12_000, 1_200, lambda: clock[0]), **changes)
+    return Identity(tokens, Throttle(reads, writes, lambda: clock[0]), **changes)
 
 
 def make_world() -> World:
@@ -252,14 +257,17 @@ def make_world() -> World:
         SUB, "local", {"1": frozenset({0, 1}), "2": frozenset({0})}, ("fabric",), find_image, host_groups=GROUPS
     )
     control, woken, clock = FakeControl(), list[str](), [NOW]
-    app = create_app(
-        store,
-        woken.append,
-        control,
-        lambda: site,
-        identity=an_identity(clock),
-        make_host_key=lambda: (f"new private {next(keys)}", "ssh-ed25519 NEW"),
-        network_namespace="vmss-lab",
-        now=lambda: clock[0],
-    )
-    return World(app, store, control, woken, missing, clock)
+
+    def make_app(identity: Identity) -> FastAPI:
+        return create_app(
+            store,
+            woken.append,
+            control,
+            lambda: site,
+            identity=identity,
+            make_host_key=lambda: (f"new private {next(keys)}", "ssh-ed25519 NEW"),
+            network_namespace="vmss-lab",
+            now=lambda: clock[0],
+        )
+
+    return World(make_app(an_identity(clock)), store, control, woken, missing, clock, make_app)

@@ -106,7 +106,7 @@ def test_a_new_lab_leaves_the_port_to_a_program_that_has_it(
 ) -> None:
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        monkeypatch.setattr(https, "DEFAULT", "127.0.0.1:%d" % taken.getsockname()[1])
+        monkeypatch.setattr(https, "DEFAULT", f"127.0.0.1:{taken.getsockname()[1]}")
         assert https.choose(tmp_path, "new", said.append) is None
     assert "another program" in said[0]
     assert https.choose(tmp_path, "new", said.append) == https.DEFAULT
