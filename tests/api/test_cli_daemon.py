@@ -30,7 +30,8 @@ _READY_WITHIN_S = 30.0
 class Daemon:
     """One ``vmssd`` process on a state directory of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        """``changes`` are members of the configuration."""
         self.socket = folder / "vmssd.sock"
         self._config = folder / "vmssd.yaml"
         self._log = (folder / "log").open("ab")
@@ -44,7 +45,8 @@ class Daemon:
             "hosts": hosts,
             "networks": [network],
         }
-        self._config.write_text(yaml.safe_dump(config))
+        self.config = config | changes
+        self._config.write_text(yaml.safe_dump(self.config))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
