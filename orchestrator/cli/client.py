@@ -18,6 +18,8 @@ from orchestrator.cli.faults import ApiError, DaemonUnreachable
 from orchestrator.errors import ErrorDetail, NotFound
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 API_VERSION = "2024-11-01"
@@ -80,10 +82,24 @@ class Client:
         transport = self._transport
         if transport is None and self.endpoint.socket_path is not None:
             transport = httpx.HTTPTransport(uds=str(self.endpoint.socket_path))
+        auth, trusted = self._login()
         # Proxies of the environment are for the world outside, not for a daemon on this machine.
         return httpx.Client(
-            base_url=self.endpoint.base_url, transport=transport, timeout=self.timeout_s, trust_env=False
+            auth=auth,
+            verify=trusted,
+            base_url=self.endpoint.base_url,
+            transport=transport,
+            timeout=self.timeout_s,
+            trust_env=False,
         )
+
+    def _login(self) -> tuple[httpx.Auth | None, ssl.SSLContext | bool]:
+        if self.endpoint.credentials is None:
+            return None, True
+        from orchestrator.cli.credentials import Credentials, Login  # noqa: PLC0415
+
+        credentials = Credentials.from_file(self.endpoint.credentials)
+        return Login(credentials, self.endpoint.base_url), credentials.trust()
 
     def close(self) -> None:
         """Drop the connection. The next request makes a new one."""

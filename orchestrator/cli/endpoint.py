@@ -18,12 +18,14 @@ _CONNECT_TIMEOUT_S = 0.5
 class Endpoint:
     """How to reach the daemon: by ``socket_path`` when set, else over TCP at ``base_url``.
 
-    ``why`` says what chose it, for ``--verbose`` and for the error when nothing answers there.
+    ``why`` says what chose it, for ``--verbose`` and for the error when nothing answers there. ``credentials`` is a
+    file like the daemon's ``owner.json``: a port asks who comes.
     """
 
     base_url: str
     socket_path: Path | None
     why: str
+    credentials: Path | None = None
 
     def __str__(self) -> str:
         return str(self.socket_path or self.base_url)
@@ -44,9 +46,9 @@ def find_endpoint(
     if socket_flag:
         return _by_socket(Path(socket_flag), "--socket")
     if endpoint_flag:
-        return _by_url(endpoint_flag, "--endpoint")
+        return _by_url(endpoint_flag, "--endpoint", environment)
     if value := environment.get("VMSS_ENDPOINT"):
-        return _by_url(value, "VMSS_ENDPOINT")
+        return _by_url(value, "VMSS_ENDPOINT", environment)
     if value := environment.get("VMSS_SOCKET"):
         return _by_socket(Path(value), "VMSS_SOCKET")
     return _found(default_socket, labs_dir)
@@ -83,7 +85,8 @@ def _by_socket(path: Path, why: str) -> Endpoint:
     return Endpoint("http://vmssd", path, why)
 
 
-def _by_url(url: str, why: str) -> Endpoint:
+def _by_url(url: str, why: str, environment: Mapping[str, str]) -> Endpoint:
     if not url.startswith(("http://", "https://")):
         raise BadInput(f"{why}: not an http(s) URL: {url}")
-    return Endpoint(url.rstrip("/"), None, why)
+    credentials = environment.get("VMSS_CREDENTIALS")
+    return Endpoint(url.rstrip("/"), None, why, Path(credentials) if credentials else None)

@@ -17,6 +17,11 @@ import pytest
 import yaml
 from test_cli_daemon import Daemon
 
+from orchestrator.cli.client import OWN, Client
+from orchestrator.cli.endpoint import find_endpoint
+from orchestrator.cli.faults import ApiError, DaemonUnreachable
+from orchestrator.errors import BadInput
+
 V = "?api-version=2024-11-01"
 
 
@@ -144,6 +149,38 @@ def test_each_role_may_what_it_may(door: Door, role: str, expected: list[int]) -
     assert [each.status_code for each in seen] == expected
     door.ask("DELETE", f"/providers/Vmss.Local/principals/{role}-1", door.token())
     assert door.ask("GET", "/subscriptions", token).status_code == 401
+
+
+@pytest.mark.parametrize("setting", ["https_listen", "listen"])
+def test_the_command_line_logs_in_at_a_port(daemon: Daemon, door: Door, folder: Path, setting: str) -> None:
+    url = f"{'https' if setting == 'https_listen' else 'http'}://{daemon.config[setting]}"
+    client = Client(find_endpoint(None, url, {}))
+    with pytest.raises((ApiError, DaemonUnreachable)):
+        client.get(f"{OWN}/status")
+    client.close()
+    client = Client(find_endpoint(None, url, {"VMSS_CREDENTIALS": str(folder / "state" / "owner.json")}))
+    assert client.daemon["subscriptionId"] == door.owner["subscriptionId"]
+    daemon.end(signal.SIGTERM)
+    (folder / "state" / "token_signing.key").unlink()
+    daemon.start()
+    assert client.get("/subscriptions")["value"]  # by a fresh token, fetched in between
+    client.close()
+
+
+def test_the_command_line_says_what_is_wrong_with_credentials(daemon: Daemon, door: Door, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.json"
+    url = f"https://{daemon.config['https_listen']}"
+    for content, error, says in (
+        ("{", BadInput, "wrong.json"),
+        ("{}", BadInput, "clientId"),
+        (json.dumps({**door.owner, "clientSecret": "x"}), ApiError, "client id or its secret is wrong"),
+        (json.dumps({**door.owner, "caFile": "/no/such"}), BadInput, "/no/such"),
+    ):
+        wrong.write_text(content)
+        client = Client(find_endpoint(None, url, {"VMSS_CREDENTIALS": str(wrong)}))
+        with pytest.raises(error, match=says):
+            client.get("/subscriptions")
+        client.close()
 
 
 def test_a_port_that_is_taken_is_named_with_its_setting(folder: Path, tmp_path: Path) -> None:
