@@ -33,6 +33,7 @@ from orchestrator.api.identity.gate import Gate
 from orchestrator.api.identity.identity import Identity
 from orchestrator.api.jobs import Jobs, Worker
 from orchestrator.api.kinds import Kind, Kinds
+from orchestrator.api.manager import generic
 from orchestrator.api.ports import ControlPort
 from orchestrator.api.scale_set_kind import ScaleSetKind
 from orchestrator.images.catalogue import Catalogue
@@ -89,5 +90,6 @@ def create_app(  # noqa: PLR0913  one for each part behind the API
     for module in _MODULES:
         app.include_router(module.router)
     app.include_router(compute_virtual_machines.mirrored(module.router for module in _MODULES))
+    app.include_router(generic.router)  # last: what another one routes is not for it
     app.add_middleware(FrontDoor, gate=Gate(store, identity, now))
     return app

@@ -6,7 +6,7 @@ its address, deployed by a template, deleted with its group, and is listed. Ther
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,7 +63,7 @@ class Kinds:
     def __init__(self, kinds: Iterable[Kind]) -> None:
         self._kinds = {kind.type.lower(): kind for kind in kinds}
 
-    def __iter__(self) -> Iterable[Kind]:
+    def __iter__(self) -> Iterator[Kind]:
         return iter(self._kinds.values())
 
     def of(self, resource_type: str) -> Kind:

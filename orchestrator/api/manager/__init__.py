@@ -1,0 +1,1 @@
+"""Microsoft.Resources: tenants, subscriptions, groups, tags, resources of any type, providers."""

@@ -1,0 +1,63 @@
+"""Bodies of Resource Manager's own requests: groups and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import Field, ValidationError
+
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Refused
+from orchestrator.model.arm.envelope import Tags
+from orchestrator.model.arm.problems import problems_of, raise_problems
+
+M = TypeVar("M", bound=ArmModel)
+_NOBODY = "nothing here manages groups for somebody else"
+
+
+class NoProperties(ArmModel):
+    read_only: ClassVar[frozenset[str]] = frozenset({"provisioningstate"})
+
+
+class GroupBody(ArmModel):
+    """PUT and PATCH of a resource group."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "type", "etag"})
+    name: str | None = None
+    location: str | None = None
+    tags: Tags | None = None
+    managed_by: Annotated[Any, Refused(_NOBODY)] = None
+    properties: NoProperties | None = None
+
+
+class TagsOnly(ArmModel):
+    """PATCH of a resource whose type has no PATCH of its own."""
+
+    tags: Tags
+
+
+class TagAction(ArmEnum):
+    MERGE = "Merge"
+    REPLACE = "Replace"
+    DELETE = "Delete"
+
+
+class TagProperties(ArmModel):
+    tags: Tags = Field(default_factory=dict)
+
+
+class TagsBody(ArmModel):
+    """PUT and PATCH of ``Microsoft.Resources/tags/default``."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "name", "type"})
+    operation: TagAction | None = None
+    properties: TagProperties
+
+
+def parsed(model: type[M], body: Mapping[str, Any]) -> M:
+    """Raises ``BadInput`` or ``NotPossible`` that names every offence."""
+    try:
+        return model.model_validate(dict(body))
+    except ValidationError as error:
+        raise_problems(problems_of(error, model))
+        raise AssertionError("an error without problems") from error
