@@ -6,7 +6,7 @@ import importlib.metadata
 import time
 from collections.abc import Callable
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from orchestrator.api import (
     compute_extensions,
@@ -35,6 +35,7 @@ from orchestrator.api.jobs import Jobs, Worker
 from orchestrator.api.kinds import Kind, Kinds
 from orchestrator.api.manager import generic
 from orchestrator.api.ports import ControlPort
+from orchestrator.api.queries import check_query
 from orchestrator.api.scale_set_kind import ScaleSetKind
 from orchestrator.images.catalogue import Catalogue
 from orchestrator.model.arm.site import Site
@@ -82,7 +83,14 @@ def create_app(  # noqa: PLR0913  one for each part behind the API
 
     Everything runs on the event loop's thread, as the store wants it: no route may be a plain ``def``."""
     version = importlib.metadata.version("vmss")
-    app = FastAPI(title="vmss", version=version, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="vmss",
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(check_query)],
+    )
     about = About(version, now(), network_namespace)
     kinds, jobs = Kinds(_KINDS), Jobs(_WORKERS)
     app.state.api = Api(store, wake, control, site, make_host_key, catalogue, about, now, kinds, jobs, identity)

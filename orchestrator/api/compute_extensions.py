@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from orchestrator.api.compute_scale_sets import SET
 from orchestrator.api.context import Api, ApiDep, SetAddressDep
 from orchestrator.api.long_running import accepted, begun
+from orchestrator.api.queries import expand, takes
 from orchestrator.api.requests import BodyDep, is_expanded
 from orchestrator.api.scale_set_kind import provisioning_state
 from orchestrator.api.set_writes import Written, update_set
@@ -61,6 +62,7 @@ async def list_extensions(address: SetAddressDep, api: ApiDep) -> Json:
 
 
 @router.get(EXTENSION)
+@takes(expand("instanceView"))
 async def get_extension(request: Request, address: SetAddressDep, extension: str, api: ApiDep) -> Json:
     """``$expand=instanceView`` adds how it goes on the instances: how many of them have which status."""
     expanded, record = is_expanded(request), address.find(api)

@@ -11,8 +11,9 @@ from orchestrator.api import verbs
 from orchestrator.api.compute_scale_sets import SET
 from orchestrator.api.compute_set_verbs import Verb, deallocation
 from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
-from orchestrator.api.instance_lists import list_page
+from orchestrator.api.instance_lists import FILTERS, list_page
 from orchestrator.api.long_running import accepted
+from orchestrator.api.queries import SKIP_TOKEN, expand, filtering, flag, select, takes, whole
 from orchestrator.api.reimage_body import exact_image, read_reimage
 from orchestrator.api.requests import BodyDep, OptionalBodyDep, query_flag, query_value, query_whole
 from orchestrator.api.set_writes import check_preconditions
@@ -38,20 +39,27 @@ def show(api: Api, record: ScaleSet, row: Instance, *, is_expanded: bool = False
 
 
 @router.get(f"{SET}/virtualmachines")
+@takes(
+    expand("instanceView"),
+    select("instanceView", "instanceView/statuses"),
+    filtering("By state, or by model.", *FILTERS),
+    SKIP_TOKEN,
+)
 async def list_instances(request: Request, address: SetAddressDep, api: ApiDep) -> Json:
     return list_page(request, api, address.find(api))
 
 
 @router.get(VM)
+@takes(expand("instanceView", "userData", "resiliencyView"))
 async def get_instance(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
-    expand = (query_value(request, "$expand") or "").lower()
-    if expand not in {"", "instanceview", "userdata", "resiliencyview"}:
+    expanded = (query_value(request, "$expand") or "").lower()
+    if expanded not in {"", "instanceview", "userdata", "resiliencyview"}:
         words = "Of an instance instanceView, userData and resiliencyView can be expanded."
         raise BadInput(words, target="$expand")
     record = address.find(api)
     row = find_instance(api.store, record, instance_id)
-    body = show(api, record, row, is_expanded=expand == "instanceview")
-    if expand == "resiliencyview":
+    body = show(api, record, row, is_expanded=expanded == "instanceview")
+    if expanded == "resiliencyview":
         body["properties"]["resilientVMDeletionStatus"] = deletion_status(record, row)
     return JSONResponse(body, headers={"ETag": instance_etag(row)})
 
@@ -83,6 +91,7 @@ async def put_instance(
 
 
 @router.delete(VM)
+@takes(flag("forceDeletion", "Whether the guest is pulled down at once, unasked."))
 async def delete_instance(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
     """204 for an instance that is not there: deleting twice is no mistake."""
     is_forced = query_flag(request, "forceDeletion")
@@ -120,12 +129,14 @@ async def restart(request: Request, address: SetAddressDep, instance_id: str, ap
 
 
 @router.post(f"{VM}/poweroff")
+@takes(flag("skipShutdown", "Whether the plug is pulled; else the guest is asked first."))
 async def power_off(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
     is_hard = query_flag(request, "skipShutdown")
     return _run(request, api, address, instance_id, lambda *given: verbs.power_off(*given, is_hard=is_hard))
 
 
 @router.post(f"{VM}/deallocate")
+@takes(flag("hibernate", "Whether the memory is kept."))
 async def deallocate(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
     return _run(request, api, address, instance_id, deallocation(request))
 
@@ -158,6 +169,7 @@ async def reimage(
 
 
 @router.get(f"{VM}/console")
+@takes(whole("bytes", "How much of the log's end.", 1, _CONSOLE_MAX_BYTES))
 async def get_console(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Response:
     """Ours: the tail of the serial log, as it is."""
     wanted = query_whole(request, "bytes", _CONSOLE_BYTES, 1, _CONSOLE_MAX_BYTES)

@@ -12,6 +12,7 @@ from orchestrator.api.compute_instances import VM
 from orchestrator.api.compute_vm_extensions import check_has_agent, live_instance
 from orchestrator.api.context import Api, ApiDep, SetAddressDep
 from orchestrator.api.long_running import accepted, begun, is_running, new_operation
+from orchestrator.api.queries import expand, takes
 from orchestrator.api.requests import BodyDep, is_expanded
 from orchestrator.api.targets import find_instance
 from orchestrator.errors import BadInput, Conflict, NotFound, NotPossible
@@ -97,6 +98,7 @@ def _show(record: ScaleSet, command: RunCommand, *, is_expanded: bool = False) -
 
 
 @router.get(COMMANDS)
+@takes(expand("instanceView"))
 async def list_run_commands(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Json:
     expanded, record = is_expanded(request), address.find(api)
     row = find_instance(api.store, record, instance_id)
@@ -104,6 +106,7 @@ async def list_run_commands(request: Request, address: SetAddressDep, instance_i
 
 
 @router.get(COMMAND)
+@takes(expand("instanceView"))
 async def get_run_command(
     request: Request, address: SetAddressDep, instance_id: str, command: str, api: ApiDep
 ) -> Json:

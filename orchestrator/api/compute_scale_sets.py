@@ -10,6 +10,8 @@ from fastapi.responses import JSONResponse, Response
 
 from orchestrator.api.context import Api, ApiDep, SetAddressDep, Subscription
 from orchestrator.api.long_running import accepted, begun
+from orchestrator.api.paging import PAGED, paged
+from orchestrator.api.queries import expand, filtering, flag, takes
 from orchestrator.api.requests import BodyDep, query_flag, query_value
 from orchestrator.api.scale_set_kind import begin_deletion, provisioning_state, show
 from orchestrator.api.set_writes import check_preconditions, create_set, update_set
@@ -47,15 +49,17 @@ async def patch_set(request: Request, address: SetAddressDep, body: BodyDep, api
 
 
 @router.get(SET)
+@takes(expand("userData"))
 async def get_set(request: Request, address: SetAddressDep, api: ApiDep) -> Response:
-    expand = query_value(request, "$expand")
-    if expand is not None and expand.lower() != "userdata":
+    expanded = query_value(request, "$expand")
+    if expanded is not None and expanded.lower() != "userdata":
         raise BadInput("Of a scale set only userData can be expanded.", target="$expand")
     record = address.find(api)
     return JSONResponse(show(api, record), headers={"ETag": record.etag})
 
 
 @router.delete(SET)
+@takes(flag("forceDeletion", "Whether guests are pulled down at once, unasked."))
 async def delete_set(request: Request, address: SetAddressDep, api: ApiDep) -> Response:
     """204 for what is not there; else the loop deletes every instance, and the set with the last of them."""
     is_forced = query_flag(request, "forceDeletion")
@@ -66,25 +70,29 @@ async def delete_set(request: Request, address: SetAddressDep, api: ApiDep) -> R
     return accepted(request, record, begin_deletion(api, record, is_forced=is_forced))
 
 
-def _list(api: Api, records: Iterable[ScaleSet]) -> Json:
-    return {"value": [show(api, record) for record in records]}
+def _list(request: Request, api: Api, records: Iterable[ScaleSet]) -> Json:
+    return paged(request, (show(api, record) for record in records))
 
 
 @router.get(f"{GROUP}/{COMPUTE}/virtualmachinescalesets")
-async def list_in_group(_subscription: Subscription, group: str, api: ApiDep) -> Json:
+@takes(*PAGED)
+async def list_in_group(request: Request, _subscription: Subscription, group: str, api: ApiDep) -> Json:
     check_group_name(group)
-    return _list(api, (each for each in api.store.scale_sets() if each.resource_group.lower() == group.lower()))
+    in_it = (each for each in api.store.scale_sets() if each.resource_group.lower() == group.lower())
+    return _list(request, api, in_it)
 
 
 @router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/virtualmachinescalesets")
-async def list_all(_subscription: Subscription, api: ApiDep) -> Json:
-    return _list(api, api.store.scale_sets())
+@takes(*PAGED)
+async def list_all(request: Request, _subscription: Subscription, api: ApiDep) -> Json:
+    return _list(request, api, api.store.scale_sets())
 
 
 @router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/locations/{{location}}/virtualmachinescalesets")
-async def list_in_location(_subscription: Subscription, location: str, api: ApiDep) -> Json:
+@takes(*PAGED)
+async def list_in_location(request: Request, _subscription: Subscription, location: str, api: ApiDep) -> Json:
     wanted = canonical_location(location)
-    return _list(api, (each for each in api.store.scale_sets() if each.location == wanted))
+    return _list(request, api, (each for each in api.store.scale_sets() if each.location == wanted))
 
 
 @router.get(f"{SET}/instanceview")
@@ -102,6 +110,7 @@ async def list_skus(address: SetAddressDep, api: ApiDep) -> Json:
 
 
 @router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/skus")
+@takes(filtering("By location alone.", "location eq 'local'"))
 async def list_region_skus(_subscription: Subscription, request: Request, api: ApiDep) -> Json:
     """The sizes of the location with their families, their figures and the zones in which hosts stand."""
     site = api.site()

@@ -15,6 +15,7 @@ from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
 from orchestrator.api.long_running import accepted
 from orchestrator.api.orchestration_services import read_service_action, set_service_state
 from orchestrator.api.placement_groups import convert_to_single, read_scale_out
+from orchestrator.api.queries import flag, takes
 from orchestrator.api.reimage_body import exact_image, read_reimage
 from orchestrator.api.requests import BodyDep, OptionalBodyDep, query_flag
 from orchestrator.api.set_writes import update_set
@@ -57,6 +58,7 @@ async def restart(request: Request, address: SetAddressDep, body: OptionalBodyDe
 
 
 @router.post(f"{SET}/poweroff")
+@takes(flag("skipShutdown", "Whether the plug is pulled; else guests are asked first."))
 async def power_off(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
     """``skipShutdown=true`` pulls the plug; else the guest is asked first."""
     is_hard = query_flag(request, "skipShutdown")
@@ -64,6 +66,7 @@ async def power_off(request: Request, address: SetAddressDep, body: OptionalBody
 
 
 @router.post(f"{SET}/deallocate")
+@takes(flag("hibernate", "Whether the memory is kept."))
 async def deallocate(request: Request, address: SetAddressDep, body: OptionalBodyDep, api: ApiDep) -> Response:
     return _run(request, api, address, body, deallocation(request))
 
@@ -123,6 +126,7 @@ async def upgrade(request: Request, address: SetAddressDep, body: BodyDep, api: 
 
 
 @router.post(f"{SET}/delete")
+@takes(flag("forceDeletion", "Whether guests are pulled down at once, unasked."))
 async def delete_instances(request: Request, address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
     is_forced = query_flag(request, "forceDeletion")
     record, targets = _targets(api, address, body, is_required=True, keep_gone=True)

@@ -20,8 +20,10 @@ from orchestrator.api import verbs
 from orchestrator.api.compute_instances import VM as INSTANCE
 from orchestrator.api.compute_scale_sets import COMPUTE, GROUP
 from orchestrator.api.context import Api, ApiDep, SetAddress, Subscription
-from orchestrator.api.instance_lists import PAGE, SKIP, next_link
+from orchestrator.api.instance_lists import PAGE
 from orchestrator.api.long_running import accepted
+from orchestrator.api.paging import SKIP, next_link
+from orchestrator.api.queries import SKIP_TOKEN, expand, filtering, flag, takes
 from orchestrator.api.requests import query_flag, query_value
 from orchestrator.api.sights import look_at, looks
 from orchestrator.api.targets import find_instance
@@ -85,13 +87,14 @@ def _by_machine(endpoint: Endpoint) -> Endpoint:
 
 
 @router.get(MACHINE)
+@takes(expand("instanceView", "userData"))
 async def get_machine(request: Request, address: MachineAddressDep, instance_id: str, api: ApiDep) -> Response:
-    expand = (query_value(request, "$expand") or "").lower()
-    if expand not in {"", "instanceview", "userdata"}:
+    expanded = (query_value(request, "$expand") or "").lower()
+    if expanded not in {"", "instanceview", "userdata"}:
         raise BadInput("Of a VM instanceView and userData can be expanded.", target="$expand")
     record = address.find(api)
     row = find_instance(api.store, record, instance_id)
-    body = machine_resource(look_at(api, record, row), is_expanded=expand == "instanceview")
+    body = machine_resource(look_at(api, record, row), is_expanded=expanded == "instanceview")
     return JSONResponse(body, headers={"ETag": instance_etag(row)})
 
 
@@ -107,6 +110,7 @@ async def put_machine(_subscription: Subscription, group: str, instance_id: str)
 
 
 @router.delete(MACHINE)
+@takes(flag("forceDeletion", "Whether the guest is pulled down at once, unasked."))
 async def delete_machine(
     request: Request, subscription_id: Subscription, group: str, instance_id: str, api: ApiDep
 ) -> Response:
@@ -121,13 +125,23 @@ async def delete_machine(
     return accepted(request, record, verbs.delete(api, record, [row], is_forced=is_forced))
 
 
+_LISTED = takes(
+    filtering("By the scale set alone.", "'virtualMachineScaleSet/id' eq 'ID'"),
+    expand("instanceView"),
+    flag("statusOnly", "Whether the state is shown, too."),
+    SKIP_TOKEN,
+)
+
+
 @router.get(MACHINES)
+@_LISTED
 async def list_in_group(request: Request, _subscription: Subscription, group: str, api: ApiDep) -> Json:
     wanted = check_group_name(group).lower()
     return _page(request, api, (each for each in _sets(request, api) if each.resource_group.lower() == wanted))
 
 
 @router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/virtualmachines")
+@_LISTED
 async def list_all(request: Request, _subscription: Subscription, api: ApiDep) -> Json:
     return _page(request, api, _sets(request, api))
 
@@ -146,10 +160,10 @@ def _sets(request: Request, api: Api) -> Iterator[ScaleSet]:
 
 def _page(request: Request, api: Api, records: Iterable[ScaleSet]) -> Json:
     """One page, over the borders of sets; ``statusOnly`` and ``$expand=instanceView`` bring the state along."""
-    expand = (query_value(request, "$expand") or "").lower()
-    if expand not in {"", "instanceview"}:
+    expanded = (query_value(request, "$expand") or "").lower()
+    if expanded not in {"", "instanceview"}:
         raise BadInput("Of VMs in a list only instanceView can be expanded.", target="$expand")
-    is_expanded = query_flag(request, "statusOnly") or expand == "instanceview"
+    is_expanded = query_flag(request, "statusOnly") or expanded == "instanceview"
     after = _read_token(query_value(request, SKIP))
     by_uid = {record.uid: record for record in records}
     rows = [row for uid in sorted(by_uid) for row in api.store.instances(uid) if _place(row) > after]

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from orchestrator.api.compute_instances import VM
 from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
 from orchestrator.api.long_running import accepted, begun, new_operation
+from orchestrator.api.queries import expand, takes
 from orchestrator.api.requests import BodyDep, is_expanded
 from orchestrator.api.sights import look_at
 from orchestrator.api.targets import check_in_service, find_instance
@@ -59,6 +60,7 @@ def _named(found: list[Json], name: str) -> Json | None:
 
 
 @router.get(EXTENSIONS)
+@takes(expand("instanceView"))
 async def list_own_extensions(request: Request, address: SetAddressDep, instance_id: str, api: ApiDep) -> Json:
     expanded, record = is_expanded(request), address.find(api)
     it = look_at(api, record, find_instance(api.store, record, instance_id))
@@ -66,6 +68,7 @@ async def list_own_extensions(request: Request, address: SetAddressDep, instance
 
 
 @router.get(EXTENSION)
+@takes(expand("instanceView"))
 async def get_own_extension(
     request: Request, address: SetAddressDep, instance_id: str, extension: str, api: ApiDep
 ) -> Json:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import quote
 
 from fastapi import Request
 
 from orchestrator.api.context import Api
-from orchestrator.api.long_running import base_url
+from orchestrator.api.paging import SKIP, next_link
 from orchestrator.api.requests import query_value, query_whole
 from orchestrator.api.sights import looks
 from orchestrator.errors import BadInput
@@ -18,7 +17,8 @@ from orchestrator.model.arm.statuses import Json
 from orchestrator.model.scale_set import ScaleSet
 
 PAGE = 250
-SKIP = "$skiptoken"
+FILTERS = ("startswith(instanceView/statuses/code, 'PowerState') eq true", "properties/latestModelApplied eq true")
+"""What ``$filter`` can be, as examples."""
 _STATUS_FILTER = re.compile(
     r"^\s*startswith\(\s*instanceView/statuses/code\s*,\s*'(?P<prefix>[A-Za-z/]{1,80})'\s*\)\s+eq\s+true\s*$",
     re.IGNORECASE | re.ASCII,
@@ -94,10 +94,3 @@ def _shaped(item: Json, selected: str | None, *, is_expanded: bool) -> Json:
     if not is_expanded:
         del item["properties"]["instanceView"]
     return item
-
-
-def next_link(request: Request, last: str) -> str:
-    """The address of the page that goes on after ``last``."""
-    kept = [(key, value) for key, value in request.query_params.multi_items() if key.lower() != SKIP]
-    query = "&".join(f"{quote(key, safe='$')}={quote(value, safe='')}" for key, value in [*kept, (SKIP, last)])
-    return f"{base_url(request)}{quote(request.url.path, safe='/')}?{query}"

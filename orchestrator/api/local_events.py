@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Request
 
 from orchestrator.api.context import Api, ApiDep
+from orchestrator.api.queries import Query, takes, whole
 from orchestrator.api.requests import query_value, query_whole
 from orchestrator.errors import BadInput
 from orchestrator.model.arm.names import InstanceNames
@@ -58,6 +59,12 @@ def _set_uid(api: Api, resource_id: str | None) -> str | None:
 
 
 @router.get("/providers/vmss.local/events")
+@takes(
+    whole("after", "The number of the last event that is known.", 0, 2**62),
+    whole("waitSeconds", "How long to wait for the first.", 0, _WAIT_MAX_S),
+    whole("$top", "How many at most.", 1, _PAGE),
+    Query("resourceId", "The id of the scale set whose events are wanted."),
+)
 async def list_events(request: Request, api: ApiDep) -> Json:
     """Events above ``after``, oldest first, and the number to go on from.
 

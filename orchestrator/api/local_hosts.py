@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field, StringConstraints, ValidationError
 
 from orchestrator.api.context import Api, ApiDep
+from orchestrator.api.queries import flag, takes
 from orchestrator.api.requests import BodyDep, query_flag
 from orchestrator.errors import BadInput, NotFound
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Whole
@@ -165,6 +166,7 @@ async def undrain_host(name: str, api: ApiDep) -> Json:
 
 
 @router.delete(f"{HOSTS}/{{name}}")
+@takes(flag("force", "Whether the host goes although instances are on it."))
 async def remove_host(request: Request, name: str, api: ApiDep) -> Response:
     is_forced = query_flag(request, "force")
     try:

@@ -13,6 +13,7 @@ from orchestrator.api.long_running import (
     operation_headers,
     operation_view,
 )
+from orchestrator.api.queries import flag, takes
 from orchestrator.api.requests import query_flag
 from orchestrator.errors import NotFound
 from orchestrator.model.scale_set import OperationStatus
@@ -24,6 +25,7 @@ OPERATION = (
 
 
 @router.get(OPERATION)
+@takes(flag("monitor", "The style of Location: 202 while it runs, then its result."))
 async def get_operation(
     request: Request, subscription_id: Subscription, location: str, operation_id: str, api: ApiDep
 ) -> Response:
