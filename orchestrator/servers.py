@@ -117,6 +117,7 @@ def _settings(app: ASGIApp, context: ssl.SSLContext | None = None) -> uvicorn.Co
         log_config=None,
         access_log=False,
         lifespan="off",
+        ws="none",
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=STOP_WITHIN_S,

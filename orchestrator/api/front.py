@@ -88,6 +88,8 @@ class FrontDoor:
         except VmssError as refused:
             headers = _headers_of(refused, self._gate.identity.base_url(scope))
             await _send_error(refused, status_of(refused), named, headers)
+        except Exception:
+            await _send_unforeseen(scope, named)
         else:
             await self._pass_on(entering, receive, _with_headers(headers, named))
 
@@ -124,11 +126,10 @@ class FrontDoor:
         try:
             await self._app(scope, receive, watched)
         except Exception:
-            log.exception("a request failed", method=scope["method"], path=scope["path"])
             if has_begun:
+                log.exception("a request failed half-way", method=scope["method"], path=scope["path"])
                 raise
-            words = "The request failed for a reason that was not foreseen; the daemon's log says which."
-            await _send_error(VmssError(words), 500, send)
+            await _send_unforeseen(scope, send)
 
 
 def _path_or_problem(scope: Scope) -> tuple[str, BadInput | None]:
@@ -168,6 +169,13 @@ def _headers_of(refused: VmssError, base_url: str) -> Headers:
     if isinstance(refused, TooManyRequests):
         return [(b"retry-after", str(refused.retry_after_s).encode())]
     return []
+
+
+async def _send_unforeseen(scope: Scope, send: Send) -> None:
+    """Call it from the handler of the exception."""
+    log.exception("a request failed", method=scope["method"], path=scope["path"])
+    words = "The request failed for a reason that was not foreseen; the daemon's log says which."
+    await _send_error(VmssError(words), 500, send)
 
 
 async def _send_error(error: VmssError, status: int, send: Send, more: Headers | None = None) -> None:

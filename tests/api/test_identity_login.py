@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode, urlsafe_b64decode
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 from urllib.parse import quote
 
@@ -11,9 +11,11 @@ import httpx
 import jwt
 import pytest
 from fake_world import GROUP, NOW, OWN, SET, TENANT, V, World, a_set, an_identity, signing_key
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.api.identity.secrets import new_principal, with_secret
-from orchestrator.api.identity.tokens import SigningKey, Tokens
+from orchestrator.api.identity.tokens import SigningKey, TokenProblem, Tokens
 from orchestrator.model.principal import Principal, Role
 
 BASE = "https://localhost:8443"
@@ -44,15 +46,25 @@ def log_in(world: World, **changes: str) -> httpx.Response:
 
 
 def with_token(token: str) -> dict[str, Any]:
-    return {"headers": {"Authorization": f"Bearer {token}"}}
+    return {"headers": {"Authorization": f"Bearer {token}".encode("latin-1")}}
 
 
 def logged_in(world: World) -> dict[str, Any]:
     return with_token(log_in(world).json()["access_token"])
 
 
+def b64(content: bytes) -> str:
+    return urlsafe_b64encode(content).decode().rstrip("=")
+
+
 def code(answer: httpx.Response) -> str:
     return str(answer.json()["error"]["code"])
+
+
+@given(token=st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=80) | st.binary().map(b64))
+def test_whatever_comes_as_a_token_is_refused_and_breaks_nothing(token: str) -> None:
+    with pytest.raises(TokenProblem):
+        an_identity([NOW]).tokens.read(f"{b64(token.encode())}.{b64(token.encode())}.{token}", NOW)
 
 
 # The token endpoint
@@ -247,6 +259,10 @@ def forged(**changes: Any) -> str:
         Tokens(SigningKey.make(), "urn:vmss:test", TENANT).make(
             new_principal("me", Role.OWNER, SECRET, NOW, CLIENT), BASE, NOW
         )[0],
+        f"{b64(b'[' * 11_000)}.{b64(b'{}')}.x",
+        f"{b64(b'[]')}.{b64(b'{}')}.x",
+        f"{b64(b'7')}.{b64(b'7')}.x",
+        "\u00e9.\u00e9.\u00e9",
         forged(iss="urn:vmss:other"),
         forged(aud="https://vault.azure.net"),
         forged(aud=[BASE]),

@@ -5,6 +5,7 @@ Paths are those of the front door: types and verbs in small letters, names as th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from orchestrator.model.principal import Role
@@ -13,30 +14,19 @@ _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _READING_VERBS = frozenset({"validate", "whatif", "exporttemplate", "retrievebootdiagnosticsdata"})
 """POSTs that change nothing."""
 
-OPEN_PATHS = frozenset(
-    {
-        "/metadata/endpoints",
-        "/metadata/aliases",
-        "/metadata/identity/oauth2/token",
-        "/msi/token",
-    }
+_OPEN = re.compile(
+    r"/metadata/endpoints|/metadata/aliases|/metadata/identity/oauth2/token|/msi/token"
+    r"|(/adfs|/[^/]+|/adfs/[^/]+)(/v2\.0)?/\.well-known/openid-configuration"
+    r"|/[^/]+/discovery/keys"
+    r"|(/adfs|/[^/]+|/adfs/[^/]+)/oauth2(/v2\.0)?/token"
 )
-_OPEN_ENDINGS = (
-    "/.well-known/openid-configuration",
-    "/oauth2/token",
-    "/oauth2/v2.0/token",
-    "/discovery/keys",
-)
+_NEVER_OPEN = ("/subscriptions/", "/providers/")
 _WORDS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
-_KEPT_ROOTS = ("/subscriptions", "/providers", "/metadata", "/msi", "/openapi.json")
 
 
 def is_open(path: str) -> bool:
     """Whether a request needs no token: what a client asks before it has one."""
-    if path in OPEN_PATHS:
-        return True
-    is_kept = any(path == root or path.startswith(f"{root}/") for root in _KEPT_ROOTS)
-    return not is_kept and path.endswith(_OPEN_ENDINGS)
+    return _OPEN.fullmatch(path) is not None and not path.startswith(_NEVER_OPEN)
 
 
 def is_reading(method: str, path: str) -> bool:

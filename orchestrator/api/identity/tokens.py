@@ -114,7 +114,7 @@ class Tokens:
             claims = jwt.decode(
                 token, self.key.public, algorithms=[_ALGORITHM], issuer=self.issuer, options=options
             )
-        except jwt.InvalidTokenError as error:
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
             raise TokenProblem("The access token is invalid: it was not issued here, or is damaged.") from error
         if not all(isinstance(claims[name], int) for name in ("exp", "nbf")) or claims["tid"] != self.tenant_id:
             raise TokenProblem("The access token is invalid.")
