@@ -68,6 +68,9 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
     except OSError as error:
         words = f"'{setting}' cannot be had: {host} port {port}: {error.strerror}."
         raise VmssError(f"{words} Choose another port in the configuration, or null.", code="PortTaken") from error
+    # Head and body of an answer are two writes: the second must not wait for the client's delayed ACK of the first.
+    # Accepted sockets inherit this. (asyncio sets it by itself only on sockets that it made.)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     made.setblocking(False)
     return made
 
