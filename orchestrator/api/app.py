@@ -23,7 +23,6 @@ from orchestrator.api import (
     local_hosts,
     local_images,
     operations,
-    resources,
 )
 from orchestrator.api.context import About, Api
 from orchestrator.api.faults import install_handlers
@@ -33,7 +32,8 @@ from orchestrator.api.identity.gate import Gate
 from orchestrator.api.identity.identity import Identity
 from orchestrator.api.jobs import Jobs, Worker
 from orchestrator.api.kinds import Kind, Kinds
-from orchestrator.api.manager import generic
+from orchestrator.api.manager import export, generic, groups, listing, providers, subscriptions, tags
+from orchestrator.api.manager.group_deletion import delete_groups
 from orchestrator.api.ports import ControlPort
 from orchestrator.api.queries import check_query
 from orchestrator.api.scale_set_kind import ScaleSetKind
@@ -52,7 +52,12 @@ _MODULES = (
     compute_virtual_machines,
     differences,
     operations,
-    resources,
+    subscriptions,
+    groups,
+    listing,
+    tags,
+    export,
+    providers,
     local_hosts,
     local_images,
     local_events,
@@ -63,7 +68,7 @@ _MODULES = (
     login,
 )
 _KINDS: tuple[Kind, ...] = (ScaleSetKind(),)
-_WORKERS: tuple[Worker, ...] = ()
+_WORKERS: tuple[Worker, ...] = (delete_groups,)
 
 
 def create_app(  # noqa: PLR0913  one for each part behind the API

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -32,7 +33,7 @@ SET = f"{GROUP}/{COMPUTE}/virtualmachinescalesets/{{name}}"
 
 @router.put(SET)
 async def put_set(request: Request, address: SetAddressDep, body: BodyDep, api: ApiDep) -> Response:
-    api.check_group(address.group)
+    address = replace(address, group=api.check_group(address.group).name)
     record = address.find_if_any(api)
     check_preconditions(request, record.etag if record else None, address.name)
     written = update_set(api, record, body) if record else create_set(api, address, body)
@@ -77,8 +78,8 @@ def _list(request: Request, api: Api, records: Iterable[ScaleSet]) -> Json:
 @router.get(f"{GROUP}/{COMPUTE}/virtualmachinescalesets")
 @takes(*PAGED)
 async def list_in_group(request: Request, _subscription: Subscription, group: str, api: ApiDep) -> Json:
-    check_group_name(group)
-    in_it = (each for each in api.store.scale_sets() if each.resource_group.lower() == group.lower())
+    name = api.find_group(check_group_name(group)).name
+    in_it = (each for each in api.store.scale_sets() if each.resource_group.lower() == name.lower())
     return _list(request, api, in_it)
 
 

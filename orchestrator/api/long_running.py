@@ -47,6 +47,14 @@ def operation_headers(
     }
 
 
+def result_headers(request: Request, operation: Operation, subscription_id: str) -> dict[str, str]:
+    """The other place of an operation, without a state: Resource Manager's own are found there."""
+    version = quote(query_value(request, "api-version") or "", safe="")
+    path = f"/subscriptions/{subscription_id}/operationresults/{operation.id}"
+    place = f"{base_url(request)}{path}?api-version={version}"
+    return {"Location": place, "Retry-After": str(RETRY_AFTER_S)}
+
+
 def accepted(request: Request, record: ScaleSet, operation: Operation) -> Response:
     """202 without a body: the answer to a POST or DELETE that has begun."""
     headers = operation_headers(request, operation, record.subscription_id, record.location)

@@ -61,6 +61,9 @@ class FakeKind:
                 now = api.now()
                 one = Operation("slow-" + identity.name, OperationKind.DEPLOYMENT, "", now, now + 100)
                 tx.put_operation(one)
+                found = api.store.resource(identity)
+                assert found
+                tx.put_resource(found.but(body={**found.body, "properties": {"provisioningState": "Deleting"}}))
                 return one
             tx.drop_resource(identity)
         return None

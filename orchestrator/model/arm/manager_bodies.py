@@ -61,3 +61,15 @@ def parsed(model: type[M], body: Mapping[str, Any]) -> M:
     except ValidationError as error:
         raise_problems(problems_of(error, model))
         raise AssertionError("an error without problems") from error
+
+
+def changed_tags(tags: Mapping[str, str], action: TagAction, given: Mapping[str, str]) -> dict[str, str]:
+    """What a PATCH of tags leaves. Names are compared without case; ``Delete`` of a name with a value wants the
+    value to be that one. Raises ``BadInput`` for more tags than there may be."""
+    if action is TagAction.REPLACE:
+        return dict(given)
+    wanted = {name.lower(): value for name, value in given.items()}
+    if action is TagAction.DELETE:
+        return {name: value for name, value in tags.items() if wanted.get(name.lower()) not in {"", value}}
+    kept = {name: value for name, value in tags.items() if name.lower() not in wanted}
+    return parsed(TagsOnly, {"tags": {**kept, **given}}).tags
