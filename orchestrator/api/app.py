@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import time
 from collections.abc import Callable
 
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 
 from orchestrator.api import (
     compute_extensions,
@@ -34,6 +36,7 @@ from orchestrator.api.jobs import Jobs, Worker
 from orchestrator.api.kinds import Kind, Kinds
 from orchestrator.api.manager import export, generic, groups, listing, providers, subscriptions, tags
 from orchestrator.api.manager.group_deletion import delete_groups
+from orchestrator.api.openapi.document import make_document
 from orchestrator.api.ports import ControlPort
 from orchestrator.api.queries import check_query
 from orchestrator.api.scale_set_kind import ScaleSetKind
@@ -100,9 +103,12 @@ def create_app(  # noqa: PLR0913  one for each part behind the API
     kinds, jobs = Kinds(_KINDS), Jobs(_WORKERS)
     app.state.api = Api(store, wake, control, site, make_host_key, catalogue, about, now, kinds, jobs, identity)
     install_handlers(app)
-    for module in _MODULES:
-        app.include_router(module.router)
-    app.include_router(compute_virtual_machines.mirrored(module.router for module in _MODULES))
-    app.include_router(generic.router)  # last: what another one routes is not for it
+    routers = [module.router for module in _MODULES]
+    routers.append(compute_virtual_machines.mirrored(routers))
+    routers.append(generic.router)  # last: what another one routes is not for it
+    for router in routers:
+        app.include_router(router)
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    app.openapi = functools.cache(lambda: make_document(routes, kinds, version=version))  # type: ignore[method-assign]
     app.add_middleware(FrontDoor, gate=Gate(store, identity, now))
     return app
