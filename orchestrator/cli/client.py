@@ -160,6 +160,9 @@ class Client:
             if not is_busy or not tries_left:
                 break
             self._sleep(min(reply.retry_after_s or 1.0, _MAX_BUSY_PAUSE_S))
+        if reply.status == 401 and self.endpoint.credentials is None:
+            words = f"{self.endpoint} asks who comes: let VMSS_CREDENTIALS name a file like its owner.json"
+            raise ApiError(words, code="AuthenticationFailed", http_status=401)
         if reply.status >= 400:
             raise error_of(reply, f"{method} {path}")
         return reply
@@ -193,6 +196,8 @@ def _unreachable(endpoint: Endpoint, why: str) -> str:
     advice = "is vmssd running?"
     if "Permission denied" in why:
         advice = "the socket belongs to root; try sudo"
+    if "CERTIFICATE_VERIFY_FAILED" in why:
+        advice = "let VMSS_CREDENTIALS name a file like its owner.json, which says whom to trust"
     return f"cannot reach vmssd at {endpoint} ({endpoint.why}): {why}; {advice}"
 
 

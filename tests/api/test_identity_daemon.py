@@ -155,7 +155,7 @@ def test_each_role_may_what_it_may(door: Door, role: str, expected: list[int]) -
 def test_the_command_line_logs_in_at_a_port(daemon: Daemon, door: Door, folder: Path, setting: str) -> None:
     url = f"{'https' if setting == 'https_listen' else 'http'}://{daemon.config[setting]}"
     client = Client(find_endpoint(None, url, {}))
-    with pytest.raises((ApiError, DaemonUnreachable)):
+    with pytest.raises((ApiError, DaemonUnreachable), match="VMSS_CREDENTIALS"):
         client.get(f"{OWN}/status")
     client.close()
     client = Client(find_endpoint(None, url, {"VMSS_CREDENTIALS": str(folder / "state" / "owner.json")}))
