@@ -109,6 +109,7 @@ def create_app(  # noqa: PLR0913  one for each part behind the API
     for router in routers:
         app.include_router(router)
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    app.state.routes = routes
     app.openapi = functools.cache(lambda: make_document(routes, kinds, version=version))  # type: ignore[method-assign]
     app.add_middleware(FrontDoor, gate=Gate(store, identity, now))
     return app

@@ -114,6 +114,23 @@ def test_what_is_not_there_is_told_by_name(room: World, method: str, path: str, 
     assert refusal(room, method, path, body) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", SET, {"GET", "PUT", "PATCH", "DELETE"}),
+        ("DELETE", f"{SET}/instanceView", {"GET"}),
+        ("POST", SHELF_1, {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
+        ("PUT", f"{ROOM}/shelves", {"GET"}),
+    ],
+)
+def test_a_method_that_is_not_possible_is_told_with_those_that_are(
+    room: World, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = room.send(method, path, {} if method == "PUT" else None)
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
 def test_a_refused_body_makes_nothing(room: World) -> None:
     assert refusal(room, "PUT", SHELF_1, {"wrong": 1}) == (400, "InvalidParameter")
     assert room.send("HEAD", SHELF_1).status_code == 404
