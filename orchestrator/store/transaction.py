@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Table, Update, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, Update, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.errors import PreconditionFailed
@@ -36,6 +36,8 @@ def _remember(record: Instance, memory: Memory) -> None:
     memory.put(record)
 
 
+DEPLOYMENTS_KEPT = 800
+"""Of a group, as Azure keeps them."""
 _OF_INSTANCES = (tables.instance_extensions, tables.run_commands)
 _UPDATE_INSTANCE = _instance_update(without={"host_key_private"})
 _UPDATE_INSTANCE_AND_KEY = _instance_update(without=())
@@ -210,7 +212,8 @@ class Transaction:
 
     def purge(self, *, before: float) -> None:
         """Drop events, ended operations and rolling upgrades older than ``before`` (epoch seconds). The latest
-        upgrade of each set stays, and a later one ends those before it."""
+        upgrade of each set stays, and a later one ends those before it. Deployments have no age: a group keeps its
+        newest ``DEPLOYMENTS_KEPT``, and all that run."""
         ended = tables.operations.c.ended_at
         self._connection.execute(delete(tables.operations).where(ended.is_not(None), ended < before))
         self._connection.execute(delete(tables.events).where(tables.events.c.at < before))
@@ -219,3 +222,12 @@ class Transaction:
             later.c.set_uid == mine.c.set_uid, later.c.started_at > mine.c.started_at
         )
         self._connection.execute(delete(mine).where(mine.c.started_at < before, is_followed.exists()))
+        self._drop_old_deployments()
+
+    def _drop_old_deployments(self) -> None:
+        table = tables.deployments
+        newest_first = table.c.started_at.desc(), table.c.key
+        place = func.row_number().over(partition_by=table.c.group_key, order_by=newest_first)
+        ranked = select(table.c.key, place.label("place")).subquery()
+        too_old = select(ranked.c.key).where(ranked.c.place > DEPLOYMENTS_KEPT)
+        self._connection.execute(delete(table).where(table.c.is_ended.is_(True), table.c.key.in_(too_old)))

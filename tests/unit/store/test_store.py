@@ -10,10 +10,11 @@ from sqlalchemy import Engine, create_engine, inspect
 from sqlalchemy.exc import OperationalError
 
 from orchestrator.errors import NotFound, PreconditionFailed, StoreUnavailable, VmssError
+from orchestrator.model.deployment import Deployment, DeploymentState
 from orchestrator.model.instance import ExtensionState, Failure, Protection, Stage
 from orchestrator.model.rolling_upgrade import RollingUpgrade, UpgradeReason
 from orchestrator.model.scale_set import Event, EventPhase, Operation, OperationKind, ScaleSet
-from orchestrator.store import Seal, Store, make_engine, tables
+from orchestrator.store import Seal, Store, make_engine, tables, transaction
 from orchestrator.store.schema import migrate
 from tests.unit.plan.tables import row
 
@@ -184,3 +185,20 @@ def test_upgrades_of_long_ago_are_purged_and_the_latest_of_each_set_stays(store:
         tx.purge(before=50.0)
     assert [each.id for each in store.rolling_upgrades("a")] == ["a60.0"]
     assert [each.id for each in store.rolling_upgrades("b")] == ["b3.0"]
+
+
+def test_a_group_keeps_its_newest_deployments_and_those_that_run(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "DEPLOYMENTS_KEPT", 2)
+    ended, running = DeploymentState.SUCCEEDED, DeploymentState.RUNNING
+    with store.write() as tx:
+        for number, state in enumerate([running, ended, ended, ended]):
+            for group in ("big", "other"):
+                name, at = f"d{number}", float(number)
+                if group == "big" or number < 2:
+                    tx.put_deployment(Deployment("s", group, name, "op", at, at, state))
+    with store.write() as tx:
+        tx.purge(before=1000.0)
+    kept = [(each.resource_group, each.name) for each in store.deployments()]
+    assert sorted(kept) == [("big", "d0"), ("big", "d2"), ("big", "d3"), ("other", "d0"), ("other", "d1")]
