@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter
 
@@ -12,7 +12,7 @@ from orchestrator.api.manager.listing import all_views
 from orchestrator.api.manager.targets import target_of_id
 from orchestrator.api.requests import BodyDep
 from orchestrator.errors import BadInput
-from orchestrator.model.arm.base import ArmModel, Refused
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Only
 from orchestrator.model.arm.manager_bodies import parsed
 from orchestrator.model.arm.names import check_group_name
 from orchestrator.model.arm.statuses import Json
@@ -26,10 +26,15 @@ _OPTIONS = {"includeparameterdefaultvalue", "skipresourcenameparameterization", 
 """All of them say something of parameters, and what is exported has none."""
 
 
+class OutputFormat(ArmEnum):
+    JSON = "Json"
+    BICEP = "Bicep"
+
+
 class ExportBody(ArmModel):
     resources: list[str]
     options: str | None = None
-    output_format: Annotated[Any, Refused("what is exported is JSON")] = None
+    output_format: Annotated[OutputFormat | None, Only((OutputFormat.JSON,), "what is exported is JSON")] = None
 
 
 @router.post(EXPORT)
