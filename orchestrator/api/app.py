@@ -102,7 +102,6 @@ def create_app(  # noqa: PLR0913  one for each part behind the API
     about = About(version, now(), network_namespace)
     kinds, jobs = Kinds(_KINDS), Jobs(_WORKERS)
     app.state.api = Api(store, wake, control, site, make_host_key, catalogue, about, now, kinds, jobs, identity)
-    install_handlers(app)
     routers = [module.router for module in _MODULES]
     routers.append(compute_virtual_machines.mirrored(routers))
     routers.append(generic.router)  # last: what another one routes is not for it
@@ -110,6 +109,7 @@ def create_app(  # noqa: PLR0913  one for each part behind the API
         app.include_router(router)
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     app.state.routes = routes
+    install_handlers(app)
     app.openapi = functools.cache(lambda: make_document(routes, kinds, version=version))  # type: ignore[method-assign]
     app.add_middleware(FrontDoor, gate=Gate(store, identity, now))
     return app

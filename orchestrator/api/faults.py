@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from orchestrator.api.requests import BodyTooLarge
+from orchestrator.api.openapi.document import methods_at
+from orchestrator.api.requests import BodyTooLarge, UnsupportedMedia
 from orchestrator.errors import (
     BadInput,
     Conflict,
@@ -33,6 +34,7 @@ _STATUS: tuple[tuple[type[VmssError], int], ...] = (
     (Forbidden, 403),
     (TooManyRequests, 429),
     (BodyTooLarge, 413),
+    (UnsupportedMedia, 415),
     (NotPossible, 409),
     (BadInput, 400),
     (NotFound, 404),
@@ -69,6 +71,16 @@ def answer(error: VmssError) -> JSONResponse:
     return JSONResponse(envelope(error), status_of(error))
 
 
+def _by_another_method(request: Request) -> Response:
+    """405 with the methods that there are; to ``OPTIONS`` they are the answer."""
+    state = request.app.state
+    headers = {"Allow": ", ".join(methods_at(request.url.path, state.routes, state.api.kinds))}
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=headers)
+    words = f"{request.method} is not possible at {request.url.path}: only {headers['Allow']}."
+    return JSONResponse({"error": {"code": _HTTP_CODES[405], "message": words}}, 405, headers)
+
+
 def install_handlers(app: FastAPI) -> None:
     """Every error of every layer leaves in the envelope."""
 
@@ -77,13 +89,13 @@ def install_handlers(app: FastAPI) -> None:
         return answer(error)
 
     @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> Response:
         code = _HTTP_CODES.get(error.status_code, "BadRequest")
         words = str(error.detail)
         if error.status_code == 404:
             words = f"There is nothing at {request.url.path}."
         elif error.status_code == 405:
-            words = f"{request.method} is not possible at {request.url.path}."
+            return _by_another_method(request)
         headers = dict(error.headers) if error.headers else None
         return JSONResponse({"error": {"code": code, "message": words}}, error.status_code, headers)
 

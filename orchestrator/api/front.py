@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from datetime import date
 from urllib.parse import parse_qsl, unquote
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from orchestrator.api.answer_headers import common_headers, with_headers
 from orchestrator.api.faults import envelope, status_of
 from orchestrator.api.identity.gate import CALLER, LOCAL, OWNER_OF_THE_SOCKET, Gate, Headers, challenge
 from orchestrator.api.identity.identity import Identity, host_and_port
@@ -25,7 +25,6 @@ from orchestrator.errors import BadInput, Forbidden, TooManyRequests, Unauthenti
 log = structlog.get_logger()
 
 _VERSION = re.compile(r"^(\d{4}-\d{2}-\d{2})(?:-preview|-alpha|-beta|-privatepreview)?$", re.ASCII | re.IGNORECASE)
-_ECHO = re.compile(rb"^[\x20-\x7e]{1,128}$")
 _PATH_MAX = 4096
 _VERSIONED = ("/subscriptions", "/providers")
 
@@ -82,7 +81,7 @@ class FrontDoor:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        named = _with_headers(_ids(scope), send)
+        named = with_headers(common_headers(scope), send)
         try:
             entering, headers = self._let_in(scope)
         except VmssError as refused:
@@ -91,7 +90,7 @@ class FrontDoor:
         except Exception:
             await _send_unforeseen(scope, named)
         else:
-            await self._pass_on(entering, receive, _with_headers(headers, named))
+            await self._pass_on(entering, receive, with_headers(headers, named))
 
     def _let_in(self, scope: Scope) -> tuple[Scope, Headers]:
         """The scope as the routes see it, and headers for the answer. Raises what refuses the request; nobody
@@ -140,27 +139,6 @@ def _path_or_problem(scope: Scope) -> tuple[str, BadInput | None]:
         return "", BadInput("The address is not written in ASCII and UTF-8.", code="InvalidRequestUri")
     except BadInput as problem:
         return "", problem
-
-
-def _ids(scope: Scope) -> Headers:
-    given = {name.lower(): value for name, value in scope["headers"] if _ECHO.match(value)}
-    request_id = str(uuid.uuid4()).encode()
-    ids = [
-        (b"x-ms-request-id", request_id),
-        (b"x-ms-correlation-request-id", given.get(b"x-ms-correlation-request-id", request_id)),
-    ]
-    if client_id := given.get(b"x-ms-client-request-id"):
-        ids.append((b"x-ms-client-request-id", client_id))
-    return ids
-
-
-def _with_headers(headers: Headers, send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", []), *headers]}
-        await send(message)
-
-    return sending
 
 
 def _headers_of(refused: VmssError, base_url: str) -> Headers:

@@ -11,6 +11,7 @@ from orchestrator.errors import BadInput
 
 BODY_MAX_BYTES = 1 << 20
 _DEPTH_MAX = 40
+_JSON_TYPES = frozenset({"application/json", "text/json"})
 
 Body = dict[str, Any]
 
@@ -19,6 +20,12 @@ class BodyTooLarge(BadInput):
     """Answered with HTTP 413."""
 
     code = "RequestEntityTooLarge"
+
+
+class UnsupportedMedia(BadInput):
+    """Answered with HTTP 415."""
+
+    code = "UnsupportedMediaType"
 
 
 def query_value(request: Request, name: str) -> str | None:
@@ -65,11 +72,24 @@ async def read_raw(request: Request, max_bytes: int = BODY_MAX_BYTES) -> bytes:
     return b"".join(chunks)
 
 
+def check_media(request: Request) -> None:
+    """Raises ``UnsupportedMedia`` for a body that says it is something other than plain JSON."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        words = f"The body is encoded by '{encoding[:40]}'; it must be sent as it is."
+        raise UnsupportedMedia(words, target="Content-Encoding")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind not in _JSON_TYPES and not kind.endswith("+json"):
+        words = f"The content media type '{kind[:80]}' is not supported. Only 'application/json' is supported."
+        raise UnsupportedMedia(words, target="Content-Type")
+
+
 async def read_optional_body(request: Request) -> Body | None:
     """The JSON object of the body, or ``None`` when there is no body."""
     raw = await read_raw(request)
     if not raw.strip():
         return None
+    check_media(request)
     value = _parse(raw)
     if not isinstance(value, dict):
         raise _unreadable("must be a JSON object")

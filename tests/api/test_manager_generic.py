@@ -117,7 +117,7 @@ def test_what_is_not_there_is_told_by_name(room: World, method: str, path: str, 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("POST", SET, {"GET", "PUT", "PATCH", "DELETE"}),
+        ("POST", SET, {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
         ("DELETE", f"{SET}/instanceView", {"GET"}),
         ("POST", SHELF_1, {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
         ("PUT", f"{ROOM}/shelves", {"GET"}),

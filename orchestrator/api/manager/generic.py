@@ -6,8 +6,8 @@ turn) and a list (a type at the end).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -29,7 +29,6 @@ from orchestrator.model.resource_id import ResourceId
 router = APIRouter()
 SUBSCRIPTION = "/subscriptions/{subscription_id}"
 ANY = f"{SUBSCRIPTION}/resourcegroups/{{group}}/providers/{{namespace}}/{{rest:path}}"
-_METHODS = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
 ANYWHERE = f"{SUBSCRIPTION}/providers/{{namespace}}/{{rest:path}}"
 
 
@@ -117,7 +116,7 @@ async def post_any(
     verb = segments.pop() if len(segments) % 2 else None
     label = _target(api, request, group, namespace, "/".join(segments)).label
     if verb is None:
-        _refuse_method(request, _METHODS)
+        raise HTTPException(405)
     raise NotFound(f"{label} knows no action '{verb[:80]}'.", code="NotFound")
 
 
@@ -161,7 +160,7 @@ def _target(api: Api, request: Request, group: str, namespace: str, rest: str) -
             _refuse_other_methods(request)
         raise
     if len(segments) % 2:
-        _refuse_method(request, {"GET"})
+        raise HTTPException(405)
     return target
 
 
@@ -183,23 +182,9 @@ def _list(api: Api, request: Request, group: str, namespace: str, segments: list
 
 def _refuse_other_methods(request: Request) -> None:
     """405 where the path is routed for another method: the general routes must not hide that."""
-    if methods := _routed_methods(request):
-        _refuse_method(request, methods)
-
-
-def _refuse_method(request: Request, methods: Collection[str]) -> NoReturn:
-    """405, with those methods that the path has a route of its own for, or else ``methods``."""
-    allowed = _routed_methods(request) or methods
-    raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
-
-
-def _routed_methods(request: Request) -> set[str]:
-    """What other modules route at this path."""
-    found: set[str] = set()
     for route in request.app.state.routes:
         if route.path not in {ANY, ANYWHERE} and route.matches(request.scope)[0] is Match.PARTIAL:
-            found |= route.methods
-    return found
+            raise HTTPException(405)
 
 
 def _etag_of(view: Json | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,6 +40,7 @@ _WORDS = (
     "Azure-style VM Scale Sets on one's own hypervisors, in the dialect of Azure's Resource Manager. "
     "Paths and names of members are read in any case."
 )
+_A_NAME = re.compile(r"\\\{\w+\\\}")  # as re.escape leaves it
 _TEXTS = frozenset({"compute_instances.get_console"})
 
 
@@ -90,6 +92,16 @@ def _entries(routes: Sequence[APIRoute], kinds: list[Kind]) -> Iterator[Entry]:
         for route in general:
             for path in _paths_of_type(route.path, kind.type):
                 yield from (replace(each, resource=kind) for each in _of_route(route, path) if _fits(each))
+
+
+def methods_at(path: str, routes: Sequence[APIRoute], kinds: Kinds) -> list[str]:
+    """Which methods a canonical path has, whoever serves them; none for a path that nothing serves."""
+    found = {
+        entry.method.upper()
+        for entry in _entries(routes, list(kinds))
+        if re.fullmatch(_A_NAME.sub("[^/]+", re.escape(entry.path)), path)
+    }
+    return sorted(found)
 
 
 def _of_route(route: APIRoute, path: str) -> Iterator[Entry]:
