@@ -37,6 +37,8 @@ from orchestrator.api.kinds import Kind, Kinds
 from orchestrator.api.manager import export, generic, groups, listing, providers, subscriptions, tags
 from orchestrator.api.manager.group_deletion import delete_groups
 from orchestrator.api.openapi.document import make_document
+from orchestrator.api.openapi.entries import entries_of
+from orchestrator.api.openapi.methods import Methods, check_method
 from orchestrator.api.ports import ControlPort
 from orchestrator.api.queries import check_query
 from orchestrator.api.scale_set_kind import ScaleSetKind
@@ -97,7 +99,7 @@ def create_app(  # noqa: PLR0913  one for each part behind the API
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(check_query)],
+        dependencies=[Depends(check_method), Depends(check_query)],
     )
     about = About(version, now(), network_namespace)
     kinds, jobs = Kinds(_KINDS), Jobs(_WORKERS)
@@ -108,7 +110,7 @@ def create_app(  # noqa: PLR0913  one for each part behind the API
     for router in routers:
         app.include_router(router)
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
-    app.state.routes = routes
+    app.state.methods = functools.lru_cache(4)(lambda kinds: Methods(entries_of(routes, kinds)))
     install_handlers(app)
     app.openapi = functools.cache(lambda: make_document(routes, kinds, version=version))  # type: ignore[method-assign]
     app.add_middleware(FrontDoor, gate=Gate(store, identity, now))

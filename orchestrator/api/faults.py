@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from orchestrator.api.openapi.document import methods_at
+from orchestrator.api.openapi.methods import methods_here
 from orchestrator.api.requests import BodyTooLarge, UnsupportedMedia
 from orchestrator.errors import (
     BadInput,
@@ -73,8 +73,7 @@ def answer(error: VmssError) -> JSONResponse:
 
 def _by_another_method(request: Request) -> Response:
     """405 with the methods that there are; to ``OPTIONS`` they are the answer."""
-    state = request.app.state
-    headers = {"Allow": ", ".join(methods_at(request.url.path, state.routes, state.api.kinds))}
+    headers = {"Allow": ", ".join(methods_here(request))}
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=headers)
     words = f"{request.method} is not possible at {request.url.path}: only {headers['Allow']}."

@@ -12,7 +12,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from orchestrator.api.context import Api, ApiDep, Subscription
 from orchestrator.api.kinds import Put
@@ -38,8 +37,8 @@ async def get_any(
 ) -> Response:
     segments = rest.split("/")
     if len(segments) % 2:
-        return JSONResponse({"value": _list(api, request, group, namespace, segments)})
-    view = _target(api, request, group, namespace, rest).found(api)
+        return JSONResponse({"value": _list(api, group, namespace, segments)})
+    view = _target(api, group, namespace, rest).found(api)
     return JSONResponse(view, headers=_etag(view))
 
 
@@ -47,7 +46,7 @@ async def get_any(
 async def has_any(
     _subscription: Subscription, request: Request, group: str, namespace: str, rest: str, api: ApiDep
 ) -> Response:
-    found = _target(api, request, group, namespace, rest).view(api)
+    found = _target(api, group, namespace, rest).view(api)
     return Response(status_code=404 if found is None else 204)
 
 
@@ -61,7 +60,7 @@ async def put_any(
     body: BodyDep,
     api: ApiDep,
 ) -> Response:
-    target = _target(api, request, group, namespace, rest)
+    target = _target(api, group, namespace, rest)
     api.check_group(group)
     before = target.view(api)
     check_preconditions(request, _etag_of(before), target.label)
@@ -81,7 +80,7 @@ async def patch_any(
     api: ApiDep,
 ) -> Response:
     """Of a type that says no more, tags alone can be patched."""
-    target = _target(api, request, group, namespace, rest)
+    target = _target(api, group, namespace, rest)
     api.check_group(group)
     before = target.found(api)
     check_preconditions(request, _etag_of(before), target.label)
@@ -93,7 +92,7 @@ async def delete_any(
     _subscription: Subscription, request: Request, group: str, namespace: str, rest: str, api: ApiDep
 ) -> Response:
     """204 for what is not there, 200 for what is gone at once, 202 for what takes its time."""
-    target = _target(api, request, group, namespace, rest)
+    target = _target(api, group, namespace, rest)
     before = target.view(api)
     if before is None:
         return Response(status_code=204)
@@ -114,7 +113,7 @@ async def post_any(
     """What a resource can be told has routes of its own; here is only the right refusal."""
     segments = rest.split("/")
     verb = segments.pop() if len(segments) % 2 else None
-    label = _target(api, request, group, namespace, "/".join(segments)).label
+    label = _target(api, group, namespace, "/".join(segments)).label
     if verb is None:
         raise HTTPException(405)
     raise NotFound(f"{label} knows no action '{verb[:80]}'.", code="NotFound")
@@ -125,11 +124,7 @@ async def list_anywhere(
     _subscription: Subscription, request: Request, namespace: str, rest: str, api: ApiDep
 ) -> Json:
     """All of one type in the subscription."""
-    try:
-        return {"value": list(kind_of(api, f"{namespace}/{rest}").views(api, None))}
-    except NotFound:
-        _refuse_other_methods(request)
-        raise
+    return {"value": list(kind_of(api, f"{namespace}/{rest}").views(api, None))}
 
 
 def put_tags(api: Api, target: Target, view: Json, tags: Mapping[str, str]) -> Put:
@@ -150,41 +145,25 @@ def answer_put(request: Request, api: Api, done: Put) -> Response:
     return JSONResponse(done.view, 201 if done.is_new else 200, headers)
 
 
-def _target(api: Api, request: Request, group: str, namespace: str, rest: str) -> Target:
+def _target(api: Api, group: str, namespace: str, rest: str) -> Target:
     """Raises 404 for a type that is not known, 405 for a list or what is routed for another method."""
     segments = rest.split("/")
-    try:
-        target = target_of(api, group, namespace, segments)
-    except NotFound as unknown:
-        if unknown.code != "ResourceGroupNotFound":
-            _refuse_other_methods(request)
-        raise
+    target = target_of(api, group, namespace, segments)
     if len(segments) % 2:
         raise HTTPException(405)
     return target
 
 
-def _list(api: Api, request: Request, group: str, namespace: str, segments: list[str]) -> list[Json]:
+def _list(api: Api, group: str, namespace: str, segments: list[str]) -> list[Json]:
     """All of a type in a group; of a child type, what its parent shows."""
     found = api.find_group(check_group_name(group))
-    try:
-        kind = kind_of(api, "/".join([namespace, *segments[0::2]]))
-    except NotFound:
-        _refuse_other_methods(request)
-        raise
+    kind = kind_of(api, "/".join([namespace, *segments[0::2]]))
     canonical, *types = kind.type.split("/")
     if len(types) == 1:
         return list(kind.views(api, found.name))
     names = (*segments[1::2], "")
     any_child = ResourceId(found.subscription_id, found.name, canonical, tuple(types), names)
     return children(parent_of(api, any_child), types[-1])
-
-
-def _refuse_other_methods(request: Request) -> None:
-    """405 where the path is routed for another method: the general routes must not hide that."""
-    for route in request.app.state.routes:
-        if route.path not in {ANY, ANYWHERE} and route.matches(request.scope)[0] is Match.PARTIAL:
-            raise HTTPException(405)
 
 
 def _etag_of(view: Json | None) -> str | None:

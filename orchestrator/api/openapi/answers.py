@@ -86,7 +86,7 @@ def _done(method: str) -> Json:
         case "delete":
             return {"200": {"description": "It is gone."}, "202": _ACCEPTED, "204": gone}
         case _:
-            return {"200": {"description": "It is done.", "content": _JSON}, "202": _ACCEPTED}
+            return {"200": {"description": "It is done; what it came to, if anything."}, "202": _ACCEPTED}
 
 
 def answers(method: str, *, is_open: bool, is_text: bool, is_conditional: bool) -> Json:
@@ -108,6 +108,9 @@ def answers(method: str, *, is_open: bool, is_text: bool, is_conditional: bool) 
 
 
 def login_answers() -> Json:
-    """Of the token endpoint, whose errors are OAuth's (RFC 6749 5.2)."""
-    refused = {"description": "No token.", "content": {"application/json": {"schema": ref("LoginError")}}}
-    return {"200": {"description": "A token.", "content": _JSON}, "400": refused, "401": refused}
+    """Of the requests for tokens, whose errors are OAuth's (RFC 6749 5.2) once they come that far."""
+    either: Json = {"application/json": {"schema": {"anyOf": [ref("LoginError"), ref("Error")]}}}
+    refused = {
+        status: {"description": _WORDS[status], "content": either} for status in ("400", "401", "403", "404")
+    }
+    return {"200": {"description": "What was asked for.", "content": _JSON}, **refused}
