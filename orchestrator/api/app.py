@@ -27,6 +27,9 @@ from orchestrator.api import (
     operations,
 )
 from orchestrator.api.context import About, Api
+from orchestrator.api.deployments import routes as deployments
+from orchestrator.api.deployments.kind import DeploymentKind
+from orchestrator.api.deployments.runner import Runner
 from orchestrator.api.faults import install_handlers
 from orchestrator.api.front import FrontDoor
 from orchestrator.api.identity import login, managed, metadata, principals
@@ -36,6 +39,8 @@ from orchestrator.api.jobs import Jobs, Worker
 from orchestrator.api.kinds import Kind, Kinds
 from orchestrator.api.manager import export, generic, groups, listing, providers, subscriptions, tags
 from orchestrator.api.manager.group_deletion import delete_groups
+from orchestrator.api.network import interfaces
+from orchestrator.api.network import kinds as network
 from orchestrator.api.openapi.document import make_document
 from orchestrator.api.openapi.entries import entries_of
 from orchestrator.api.openapi.methods import Methods, check_method
@@ -55,6 +60,7 @@ _MODULES = (
     compute_run_commands,
     compute_upgrades,
     compute_virtual_machines,
+    interfaces,
     differences,
     operations,
     subscriptions,
@@ -63,6 +69,7 @@ _MODULES = (
     tags,
     export,
     providers,
+    deployments,
     local_hosts,
     local_images,
     local_events,
@@ -72,7 +79,7 @@ _MODULES = (
     managed,
     login,
 )
-_KINDS: tuple[Kind, ...] = (ScaleSetKind(),)
+_KINDS: tuple[Kind, ...] = (ScaleSetKind(), DeploymentKind(), *network.KINDS)
 _WORKERS: tuple[Worker, ...] = (delete_groups,)
 
 
@@ -102,7 +109,7 @@ def create_app(  # noqa: PLR0913  one for each part behind the API
         dependencies=[Depends(check_method), Depends(check_query)],
     )
     about = About(version, now(), network_namespace)
-    kinds, jobs = Kinds(_KINDS), Jobs(_WORKERS)
+    kinds, jobs = Kinds(_KINDS), Jobs((*_WORKERS, Runner()))
     app.state.api = Api(store, wake, control, site, make_host_key, catalogue, about, now, kinds, jobs, identity)
     routers = [module.router for module in _MODULES]
     routers.append(compute_virtual_machines.mirrored(routers))

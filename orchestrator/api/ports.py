@@ -7,6 +7,7 @@ from typing import Protocol
 
 from orchestrator.model.host import HostConfig
 from orchestrator.model.reports import CensusEntry, Check, HostReport
+from orchestrator.model.scale_set import ScaleSet
 from orchestrator.plan.inputs import Seen
 from orchestrator.plan.steps import Plan
 
@@ -19,6 +20,9 @@ class ControlPort(Protocol):
 
     async def plan(self, set_uid: str) -> Plan:
         """What the next pass over this set would do. Changes nothing. Raises ``NotFound``."""
+
+    def rehearsed_plan(self, record: ScaleSet) -> Plan:
+        """What the first pass over a set would do that was just written in a rehearsal of the store."""
 
     def newest_image(self, set_uid: str) -> str:
         """The exact image version that a new disk of this set's model would stand on. Raises ``NotFound``, or

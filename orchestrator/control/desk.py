@@ -47,6 +47,11 @@ class Desk:
         loop, record = self._loop(set_uid)
         return plan_set(*loop.world(record))
 
+    def rehearsed_plan(self, record: ScaleSet) -> Plan:
+        parts = self._controller.parts
+        loop = SetLoop(record.uid, replace(parts, wishes=parts.wishes.forgetful()))
+        return plan_set(*loop.world(record))
+
     def newest_image(self, set_uid: str) -> str:
         _, record = self._loop(set_uid)
         return self._controller.newest_image(record)

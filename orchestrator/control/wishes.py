@@ -40,6 +40,10 @@ class Wishes:
         self._sources: dict[tuple[str, int], tuple[ProbeSettings, HealthSource] | None] = {}
         self._outside: dict[str, tuple[int, ProbeSettings | None]] = {}
 
+    def forgetful(self) -> Wishes:
+        """The same, remembering nothing: for versions of sets that may never be."""
+        return Wishes(self._store, self._sizes, self._spaces)
+
     def _parse(self, uid: str, version: int) -> ScaleSetResource:
         record = self._known.pop((uid, version))
         return parse_scale_set(join_secrets(record.model, record.secrets), name=record.name)

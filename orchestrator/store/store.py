@@ -62,6 +62,7 @@ class Store:
         self._on_commit = on_commit
         self._installation: str | None = None
         self._open: Connection | None = None
+        self._rehearsal: Transaction | None = None
         self._memory: Memory | None = None
 
     def close(self) -> None:
@@ -71,6 +72,9 @@ class Store:
     def write(self) -> Iterator[Transaction]:
         """One transaction: all of it is kept, or nothing. Raises ``StoreUnavailable`` when the database does not
         take it."""
+        if self._rehearsal is not None:
+            yield self._rehearsal
+            return
         try:
             with self._transaction() as writing:
                 yield writing
@@ -79,6 +83,18 @@ class Store:
             raise StoreUnavailable(message) from error
         if self._on_commit:
             self._on_commit("after")
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Whatever is written inside is seen inside, and gone afterwards: a request can be played to its end, to
+        tell what it would do. No ``await`` inside: others would see it, too."""
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            self._open, self._rehearsal = connection, Transaction(connection, self._seal)
+            try:
+                yield
+            finally:
+                self._open = self._rehearsal = None
+                transaction.rollback()
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:

@@ -21,12 +21,12 @@ from orchestrator.model.arm.site import Site
 from orchestrator.model.arm.storage import ImageReference
 from orchestrator.model.guest import HostCapacity
 from orchestrator.model.host import HostConfig
-from orchestrator.model.instance import Instance, Stage
+from orchestrator.model.instance import Cause, Instance, Stage
 from orchestrator.model.reports import CensusEntry, Check, HostReport
 from orchestrator.model.resource import ResourceGroup
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.plan.inputs import Seen, Sight
-from orchestrator.plan.steps import CreateGuest, Plan
+from orchestrator.plan.steps import AddInstance, CreateGuest, Plan
 from orchestrator.store import Seal, Store, make_engine
 from orchestrator.store.tables import metadata
 
@@ -103,6 +103,10 @@ class FakeControl:
 
     async def plan(self, set_uid: str) -> Plan:
         return Plan(actions=(CreateGuest(0, "it is wanted and not there", "h1"),), notes=("all is well",))
+
+    def rehearsed_plan(self, record: ScaleSet) -> Plan:
+        reason = "the set needs 1 more instance"
+        return Plan(decisions=(AddInstance(0, reason, "h1", "1", 0, Cause.SCALE),))
 
     def newest_image(self, set_uid: str) -> str:
         if not self.newest:

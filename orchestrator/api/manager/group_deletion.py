@@ -118,7 +118,7 @@ def _delete_next(api: Api, group: ResourceGroup) -> _Pass:
     """Asks for the deletion of all of the first types in order that are there. Later types wait for them, unless
     every one of them is refused: then what uses it may be of a later type."""
     done = _Pass()
-    for kind in _in_order(api.kinds):
+    for kind in in_order(api.kinds):
         for view in list(kind.views(api, group.name)):
             _delete_one(api, kind, view, done)
         if done.is_waiting:
@@ -139,7 +139,7 @@ def _delete_one(api: Api, kind: Kind, view: Json, done: _Pass) -> None:
     done.is_waiting = done.is_waiting or operation is not None
 
 
-def _in_order(kinds: Kinds) -> list[Kind]:
+def in_order(kinds: Kinds) -> list[Kind]:
     """The types by the time when they go."""
     first = {name.lower(): at for at, name in enumerate(_FIRST, -len(_FIRST))}
     last = {name.lower(): at for at, name in enumerate(_LAST, 1)}
