@@ -1,0 +1,1 @@
+"""Microsoft.Network: types of stored resources, and the cards of instances."""

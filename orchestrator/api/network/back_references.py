@@ -1,0 +1,76 @@
+"""What resources show of those that refer to them, as Azure does: nobody can set it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from orchestrator.api.context import Api
+from orchestrator.model.arm.names import SCALE_SET_TYPE, InstanceNames
+from orchestrator.model.arm.statuses import Json
+from orchestrator.model.instance import Instance
+from orchestrator.model.network.common import BALANCER, PUBLIC_ADDRESS, SECURITY_GROUP, VIRTUAL_NETWORK
+from orchestrator.model.network.interfaces import card_id, configuration_id
+from orchestrator.model.network.references import Use
+from orchestrator.model.network.shape import Shape
+from orchestrator.model.resource_id import parse_resource_id
+from orchestrator.model.scale_set import ScaleSet
+
+
+def add_back_references(api: Api, shape: Shape, view: Json, uses: Iterable[Use]) -> None:
+    """Adds to a view who refers to it, and to its children."""
+    own = view["id"].lower()
+    mine = [use for use in uses if f"{use.target.key}/".startswith(f"{own}/")]
+    properties = view["properties"]
+    if shape.type == PUBLIC_ADDRESS:
+        if holder := next((use.holder for use in mine if use.member == "publicIPAddress"), None):
+            properties["ipConfiguration"] = {"id": holder}
+    elif shape.type == SECURITY_GROUP:
+        _add(properties, "subnets", (use.holder for use in mine if "/subnets/" in use.holder))
+        _add(properties, "networkInterfaces", _cards(api, mine))
+    elif shape.type in (BALANCER, VIRTUAL_NETWORK):
+        _show_in_children(api, shape, view, mine)
+
+
+def _show_in_children(api: Api, shape: Shape, view: Json, mine: list[Use]) -> None:
+    """Rules show in what they refer to; instances in pools and subnets, as the frontends of balancers do."""
+    own = f"{view['id']}/".lower()
+    name = "ipConfigurations" if shape.type == VIRTUAL_NETWORK else "backendIPConfigurations"
+    for collection in shape.collections:
+        for child in shape.children(view, collection):
+            of_it = [use for use in mine if use.target.key == child["id"].lower()]
+            for use in of_it:
+                if use.holder.lower().startswith(own):
+                    _add(child["properties"], use.holder.split("/")[-2], [use.holder])
+                elif parse_resource_id(use.holder).type != SCALE_SET_TYPE:
+                    _add(child["properties"], name, [use.holder])
+            _add(child["properties"], name, _configurations(api, of_it))
+
+
+def _add(properties: Json, name: str, ids: Iterable[str]) -> None:
+    new = [{"id": each} for each in ids]
+    held: list[Any] = properties.setdefault(name, []) if new else []
+    held.extend(each for each in new if each not in held)
+
+
+def _cards(api: Api, mine: list[Use]) -> Iterator[str]:
+    for record, row in _instances(api, mine):
+        yield card_id(record, InstanceNames.of(record).id(row.instance_id))
+
+
+def _configurations(api: Api, mine: list[Use]) -> Iterator[str]:
+    for record, row in _instances(api, mine):
+        yield configuration_id(record, InstanceNames.of(record).id(row.instance_id))
+
+
+def _instances(api: Api, mine: list[Use]) -> Iterator[tuple[ScaleSet, Instance]]:
+    """The instances of the sets among the holders."""
+    seen: set[str] = set()
+    for use in mine:
+        if use.holder.lower() in seen:
+            continue
+        seen.add(use.holder.lower())
+        holder = parse_resource_id(use.holder)
+        if holder.type == SCALE_SET_TYPE:
+            record = api.store.find_scale_set(holder.subscription_id, holder.resource_group, holder.name)
+            yield from ((record, row) for row in api.store.instances(record.uid) if not row.is_gone)

@@ -1,0 +1,98 @@
+"""The cards of instances and their addresses, under the paths of their scale set. Nothing of it can be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Request
+
+from orchestrator.api.compute_instances import VM
+from orchestrator.api.compute_scale_sets import SET
+from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
+from orchestrator.api.paging import PAGED, paged
+from orchestrator.api.queries import takes
+from orchestrator.api.sights import look_at, looks
+from orchestrator.api.targets import find_instance
+from orchestrator.errors import NotFound
+from orchestrator.model.arm.statuses import Json
+from orchestrator.model.network.interfaces import interface
+
+router = APIRouter()
+CARDS = f"{VM}/networkinterfaces"
+CARD = f"{CARDS}/{{card}}"
+CONFIGURATION = f"{CARD}/ipconfigurations/{{configuration}}"
+
+
+def _cards(api: Api, address: SetAddress) -> Iterator[Json]:
+    record = address.find(api)
+    rows = [row for row in api.store.instances(record.uid) if not row.is_gone]
+    return (interface(it) for it in looks(api, record, rows))
+
+
+def _card(api: Api, address: SetAddress, instance_id: str, name: str | None = None) -> Json:
+    """The only card of an instance. Raises ``NotFound`` for another name."""
+    record = address.find(api)
+    found = interface(look_at(api, record, find_instance(api.store, record, instance_id)))
+    if name is not None and name.lower() != found["name"].lower():
+        raise NotFound(f"The instance has no network interface '{name[:80]}'; it has '{found['name']}'.")
+    return found
+
+
+def _configuration(api: Api, address: SetAddress, instance_id: str, card: str, name: str) -> Json:
+    [found] = _card(api, address, instance_id, card)["properties"]["ipConfigurations"]
+    if name.lower() != found["name"].lower():
+        raise NotFound(f"The card has no IP configuration '{name[:80]}'; it has '{found['name']}'.")
+    configuration: Json = found
+    return configuration
+
+
+@router.get(f"{SET}/networkinterfaces")
+@takes(*PAGED)
+async def list_of_set(request: Request, address: SetAddressDep, api: ApiDep) -> Json:
+    return paged(request, _cards(api, address))
+
+
+@router.get(f"{SET}/publicipaddresses")
+async def list_public_addresses(address: SetAddressDep, api: ApiDep) -> Json:
+    """None: no instance has a public address yet, whatever its model asks for."""
+    address.find(api)
+    return {"value": []}
+
+
+@router.get(CARDS)
+async def list_of_instance(address: SetAddressDep, instance_id: str, api: ApiDep) -> Json:
+    return {"value": [_card(api, address, instance_id)]}
+
+
+@router.get(CARD)
+async def get_card(address: SetAddressDep, instance_id: str, card: str, api: ApiDep) -> Json:
+    return _card(api, address, instance_id, card)
+
+
+@router.get(f"{CARD}/ipconfigurations")
+async def list_configurations(address: SetAddressDep, instance_id: str, card: str, api: ApiDep) -> Json:
+    return {"value": _card(api, address, instance_id, card)["properties"]["ipConfigurations"]}
+
+
+@router.get(CONFIGURATION)
+async def get_configuration(
+    address: SetAddressDep, instance_id: str, card: str, configuration: str, api: ApiDep
+) -> Json:
+    return _configuration(api, address, instance_id, card, configuration)
+
+
+@router.get(f"{CONFIGURATION}/publicipaddresses")
+async def list_public_addresses_of_card(
+    address: SetAddressDep, instance_id: str, card: str, configuration: str, api: ApiDep
+) -> Json:
+    """None, as of the set."""
+    _configuration(api, address, instance_id, card, configuration)
+    return {"value": []}
+
+
+@router.get(f"{CONFIGURATION}/publicipaddresses/{{public_address}}")
+async def get_public_address(
+    address: SetAddressDep, instance_id: str, card: str, configuration: str, public_address: str, api: ApiDep
+) -> Json:
+    _configuration(api, address, instance_id, card, configuration)
+    raise NotFound(f"The instance has no public address '{public_address[:80]}': none is given yet.")

@@ -1,0 +1,54 @@
+"""The types of Microsoft.Network that are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.api.context import Api
+from orchestrator.api.kinds import Kind
+from orchestrator.api.references import all_uses
+from orchestrator.api.stored_kind import kinds_of
+from orchestrator.errors import BadInput
+from orchestrator.model.arm.statuses import Json
+from orchestrator.model.network import (
+    application_gateways,
+    load_balancers,
+    public_addresses,
+    security_groups,
+    virtual_networks,
+)
+from orchestrator.model.network.references import uses_in
+from orchestrator.model.resource_id import ResourceId
+
+
+def check_public_addresses(api: Api, own: ResourceId, body: Json) -> None:
+    """A public address is for one frontend, of a balancer of its own sku. Raises ``BadInput``."""
+    wanted = [use for use in uses_in(body, str(own)) if use.member == "publicIPAddress"]
+    if not wanted:
+        return
+    holders = {use.target.key: use.holder for use in all_uses(api) if not _is_of(use.holder, own)}
+    for number, use in enumerate(wanted):
+        earlier = next((each.holder for each in wanted[:number] if each.target.key == use.target.key), None)
+        other = earlier or holders.get(use.target.key)
+        if other is not None:
+            words = f"{use.target} is used by {other} already; {use.holder} cannot have it too."
+            raise BadInput(words, code="PublicIPReferencedByMultipleIPConfigs", target=use.path)
+        stored = api.store.resource(use.target)
+        if stored and "sku" in body and stored.body["sku"]["name"] != body["sku"]["name"]:
+            words = f"{own} is of sku {body['sku']['name']}, {use.target} of {stored.body['sku']['name']}."
+            raise BadInput(words, code="PublicIPAndLBSkuDoNotMatch", target=use.path)
+
+
+def _is_of(holder: str, own: ResourceId) -> bool:
+    return f"{holder.lower()}/".startswith(f"{own.key}/")
+
+
+def _kinds() -> Iterator[Kind]:
+    yield from kinds_of(virtual_networks.SHAPE)
+    yield from kinds_of(public_addresses.SHAPE)
+    yield from kinds_of(load_balancers.SHAPE, (check_public_addresses,))
+    yield from kinds_of(security_groups.SHAPE)
+    yield from kinds_of(application_gateways.SHAPE, (check_public_addresses,))
+
+
+KINDS: tuple[Kind, ...] = tuple(_kinds())

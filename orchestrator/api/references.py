@@ -1,0 +1,108 @@
+"""References between resources: whether what is referred to is there, and who refers to what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from orchestrator.api.context import Api
+from orchestrator.errors import BadInput, ErrorDetail
+from orchestrator.model.arm.names import SCALE_SET_TYPE
+from orchestrator.model.arm.problems import raise_problems
+from orchestrator.model.network.references import Use, is_within, respelt, top_of, uses_in
+from orchestrator.model.resource_id import ResourceId
+from orchestrator.model.scale_set import ScaleSet
+
+_NAMESPACES = ("Microsoft.Network/",)
+Json = dict[str, Any]
+
+
+def resolved(api: Api, body: Json, own: ResourceId, *, leaves_out: Callable[[Use], bool] | None = None) -> Json:
+    """The canonical body with every reference spelt as the resource that it names. References to children of
+    ``own`` are looked up in ``body`` itself. Raises ``BadInput`` (``InvalidResourceReference``) that names all
+    that are not there."""
+    skipped = leaves_out or (lambda _use: False)
+    wanted = [use for use in uses_in(body, str(own)) if _is_ours(use.target) and not skipped(use)]
+    found: dict[str, ResourceId] = {}
+    problems = []
+    for use in wanted:
+        spelling = _find(api, use.target, own, body)
+        if spelling is None:
+            words = f"Resource {use.target} referenced by resource {use.holder} was not found."
+            problems.append(ErrorDetail("InvalidResourceReference", words, use.path))
+        else:
+            found[use.target.key] = spelling
+    raise_problems(problems)
+    made: Json = respelt(body, lambda target: found.get(target.key, target))
+    return made
+
+
+def all_uses(api: Api) -> list[Use]:
+    """Every reference of everything in the subscription."""
+    subscription = api.site().subscription_id
+    stored = api.store.resources(subscription_id=subscription)
+    found = [use for each in stored for use in uses_in(each.body, str(each.id))]
+    return [*found, *(use for record in api.store.scale_sets() for use in uses_of_set(record))]
+
+
+def users_of(api: Api, target: ResourceId) -> Iterator[str]:
+    """The ids of what refers to a resource or its children, but for itself and its own."""
+    own = top_of(target)
+    seen: set[str] = set()
+    for use in all_uses(api):
+        is_own = f"{use.holder.lower()}/".startswith(f"{own.key}/")
+        if is_within(use.target, target) and not is_own and use.holder.lower() not in seen:
+            seen.add(use.holder.lower())
+            yield use.holder
+
+
+def set_identity(record: ScaleSet) -> ResourceId:
+    """A scale set's id."""
+    namespace, kind = SCALE_SET_TYPE.split("/")
+    return ResourceId(record.subscription_id, record.resource_group, namespace, (kind,), (record.name,))
+
+
+def uses_of_set(record: ScaleSet) -> Iterator[Use]:
+    """What a set's model refers to."""
+    return uses_in(record.model, str(set_identity(record)))
+
+
+def _is_ours(target: ResourceId) -> bool:
+    return target.type.startswith(_NAMESPACES)
+
+
+def _find(api: Api, target: ResourceId, own: ResourceId, body: Json) -> ResourceId | None:
+    """The resource by its own spelling, or ``None``."""
+    top = top_of(target)
+    if any(f"{target.key}/".startswith(f"{each.lower()}/") for each in api.foreseen):
+        return target
+    if top.key == own.key:
+        return _child_of(own, body, target)
+    stored = api.store.resource(top)
+    return _child_of(stored.id, stored.body, target) if stored else None
+
+
+def _child_of(top: ResourceId, body: Any, target: ResourceId) -> ResourceId | None:
+    found = top
+    holder = body
+    for kind, name in zip(target.types[1:], target.names[1:], strict=True):
+        properties = holder.get("properties") or {}
+        collection = next((each for each in properties if each.lower() == kind.lower()), None)
+        held = properties.get(collection) if collection else None
+        child = next((e for e in held or () if isinstance(e, dict) and _is_named(e, name)), None)
+        if collection is None or child is None:
+            return None
+        found, holder = found.child(collection, child["name"]), child
+    return found
+
+
+def _is_named(child: Json, name: str) -> bool:
+    return str(child.get("name", "")).lower() == name.lower()
+
+
+def check_location(api: Api, location: str | None) -> None:
+    """Raises ``BadInput`` for another location than the site's."""
+    own = api.site().location
+    if location is not None and location != own:
+        words = f"location '{location}' is not this site's; it is '{own}'."
+        raise BadInput(words, code="LocationNotAvailableForResourceType", target="location")

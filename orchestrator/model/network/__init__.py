@@ -1,0 +1,1 @@
+"""Shapes of Microsoft.Network: virtual networks, public addresses, balancers, security groups, gateways. Pure."""

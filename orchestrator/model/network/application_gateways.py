@@ -1,0 +1,274 @@
+"""Microsoft.Network/applicationGateways: as far as Azure's clients make one beside a scale set, over plain HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, Whole, bad_value
+from orchestrator.model.arm.warnings import Notice
+from orchestrator.model.network.common import (
+    GATEWAY,
+    AddressReference,
+    Allocation,
+    Child,
+    ChildProperties,
+    ExtendedResource,
+    Ipv4,
+    Port,
+    Reference,
+    SubnetReference,
+    Zones,
+)
+from orchestrator.model.network.load_balancers import refers_to_own
+from orchestrator.model.network.shape import InUse, Shape
+
+_NO_TLS = "there is no store for certificates; a gateway is kept for plain HTTP"
+_NO_LINK = "there are no services of Azure's to reach"
+_NO_WALL = "no request is looked at"
+_BASIC = "a gateway has rules of type Basic only"
+COLLECTIONS = (
+    "gatewayIPConfigurations",
+    "frontendIPConfigurations",
+    "frontendPorts",
+    "backendAddressPools",
+    "backendHttpSettingsCollection",
+    "httpListeners",
+    "requestRoutingRules",
+    "probes",
+)
+
+
+class FrontendReference(Reference):
+    types = (f"{GATEWAY}/frontendIPConfigurations",)
+
+
+class PortReference(Reference):
+    types = (f"{GATEWAY}/frontendPorts",)
+
+
+class PoolReference(Reference):
+    types = (f"{GATEWAY}/backendAddressPools",)
+
+
+class SettingsReference(Reference):
+    types = (f"{GATEWAY}/backendHttpSettingsCollection",)
+
+
+class ListenerReference(Reference):
+    types = (f"{GATEWAY}/httpListeners",)
+
+
+class ProbeReference(Reference):
+    types = (f"{GATEWAY}/probes",)
+
+
+class GatewaySkuName(ArmEnum):
+    STANDARD_SMALL = "Standard_Small"
+    STANDARD_MEDIUM = "Standard_Medium"
+    STANDARD_LARGE = "Standard_Large"
+    STANDARD_V2 = "Standard_v2"
+    BASIC = "Basic"
+
+
+class GatewayTier(ArmEnum):
+    STANDARD = "Standard"
+    STANDARD_V2 = "Standard_v2"
+    BASIC = "Basic"
+
+
+class GatewaySku(ArmModel):
+    read_only: ClassVar[frozenset[str]] = frozenset({"family"})
+    name: GatewaySkuName = GatewaySkuName.STANDARD_MEDIUM
+    tier: GatewayTier | None = None
+    capacity: Annotated[Whole, Field(ge=1, le=125)] | None = None
+
+
+class Scheme(ArmEnum):
+    HTTP = "Http"
+    HTTPS = "Https"
+
+
+_Http = Annotated[Scheme, Only((Scheme.HTTP,), _NO_TLS)]
+
+
+class _Properties(ChildProperties):
+    """Of a child; what refers to it is not shown."""
+
+    read_only: ClassVar[frozenset[str]] = ChildProperties.read_only | {
+        "backendipconfigurations",
+        "httplisteners",
+        "requestroutingrules",
+    }
+
+
+class GatewayIpProperties(_Properties):
+    subnet: SubnetReference
+
+
+class GatewayIp(Child):
+    properties: GatewayIpProperties
+
+
+class FrontendProperties(_Properties):
+    private_ip_address: Ipv4 | None = Field(default=None, alias="privateIPAddress")
+    private_ip_allocation_method: Allocation = Field(default=Allocation.DYNAMIC, alias="privateIPAllocationMethod")
+    subnet: SubnetReference | None = None
+    public_ip_address: AddressReference | None = Field(default=None, alias="publicIPAddress")
+    private_link_configuration: Annotated[Any, Refused(_NO_LINK)] = None
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if (self.subnet is None) == (self.public_ip_address is None):
+            raise bad_value("must have either subnet or publicIPAddress")
+        return self
+
+
+class Frontend(Child):
+    properties: FrontendProperties
+
+
+class FrontendPortProperties(_Properties):
+    port: Port
+
+
+class FrontendPort(Child):
+    properties: FrontendPortProperties
+
+
+class PoolProperties(_Properties):
+    backend_addresses: Annotated[Any, Refused("instances come into a pool by the model of their scale set")] = ()
+
+
+class Pool(Child):
+    properties: PoolProperties = PoolProperties()
+
+
+class Draining(ArmModel):
+    enabled: Flag = False
+    drain_timeout_in_sec: Annotated[Whole, Field(ge=1, le=3600)] = 1
+
+
+class Affinity(ArmEnum):
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+
+
+class SettingsProperties(_Properties):
+    port: Port
+    protocol: _Http = Scheme.HTTP
+    cookie_based_affinity: Affinity = Affinity.DISABLED
+    request_timeout: Annotated[Whole, Field(ge=1, le=86_400)] = 30
+    connection_draining: Draining | None = None
+    pick_host_name_from_backend_address: Flag = False
+    probe: ProbeReference | None = None
+
+
+class Settings(Child):
+    properties: SettingsProperties
+
+
+class ListenerProperties(_Properties):
+    frontend_ip_configuration: FrontendReference = Field(alias="frontendIPConfiguration")
+    frontend_port: PortReference
+    protocol: _Http = Scheme.HTTP
+    host_name: Annotated[str, StringConstraints(max_length=255)] | None = None
+    require_server_name_indication: Annotated[Flag, Only((False,), _NO_TLS)] = False
+    ssl_certificate: Annotated[Any, Refused(_NO_TLS)] = None
+    ssl_profile: Annotated[Any, Refused(_NO_TLS)] = None
+
+
+class Listener(Child):
+    properties: ListenerProperties
+
+
+class RuleType(ArmEnum):
+    BASIC = "Basic"
+    PATHS = "PathBasedRouting"
+
+
+class RuleProperties(_Properties):
+    rule_type: Annotated[RuleType, Only((RuleType.BASIC,), _BASIC)] = RuleType.BASIC
+    priority: Annotated[Whole, Field(ge=1, le=20_000)] | None = None
+    http_listener: ListenerReference
+    backend_address_pool: PoolReference
+    backend_http_settings: SettingsReference
+    url_path_map: Annotated[Any, Refused(_BASIC)] = None
+    redirect_configuration: Annotated[Any, Refused(_BASIC)] = None
+    rewrite_rule_set: Annotated[Any, Refused(_BASIC)] = None
+
+
+class Rule(Child):
+    properties: RuleProperties
+
+
+class ProbeProperties(_Properties):
+    protocol: _Http
+    host: Annotated[str, StringConstraints(max_length=255)] | None = None
+    path: Annotated[str, StringConstraints(pattern=r"^/", max_length=2048)]
+    interval: Annotated[Whole, Field(ge=1, le=86_400)] = 30
+    timeout: Annotated[Whole, Field(ge=1, le=86_400)] = 30
+    unhealthy_threshold: Annotated[Whole, Field(ge=1, le=20)] = 3
+    pick_host_name_from_backend_http_settings: Flag = False
+    min_servers: Annotated[Whole, Field(ge=0)] = 0
+
+
+class Probe(Child):
+    properties: ProbeProperties
+
+
+class GatewayProperties(ArmModel):
+    read_only: ClassVar[frozenset[str]] = frozenset(
+        {"provisioningstate", "operationalstate", "resourceguid", "warnings"}
+    )
+    sku: GatewaySku
+    gateway_ip_configurations: Annotated[tuple[GatewayIp, ...], Field(min_length=1)] = Field(
+        alias="gatewayIPConfigurations"
+    )
+    frontend_ip_configurations: tuple[Frontend, ...] = Field(default=(), alias="frontendIPConfigurations")
+    frontend_ports: tuple[FrontendPort, ...] = ()
+    backend_address_pools: tuple[Pool, ...] = ()
+    backend_http_settings_collection: tuple[Settings, ...] = ()
+    http_listeners: tuple[Listener, ...] = ()
+    request_routing_rules: tuple[Rule, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    enable_http2: Flag = False
+    enable_fips: Annotated[Flag | None, Only((False,), _NO_TLS)] = None
+    autoscale_configuration: Annotated[Any, Refused("a gateway would be one process of the daemon's")] = None
+    authentication_certificates: Annotated[Any, Refused(_NO_TLS)] = None
+    ssl_certificates: Annotated[Any, Refused(_NO_TLS)] = None
+    ssl_policy: Annotated[Any, Refused(_NO_TLS)] = None
+    ssl_profiles: Annotated[Any, Refused(_NO_TLS)] = None
+    trusted_root_certificates: Annotated[Any, Refused(_NO_TLS)] = None
+    trusted_client_certificates: Annotated[Any, Refused(_NO_TLS)] = None
+    url_path_maps: Annotated[Any, Refused(_BASIC)] = None
+    redirect_configurations: Annotated[Any, Refused(_BASIC)] = None
+    rewrite_rule_sets: Annotated[Any, Refused(_BASIC)] = None
+    custom_error_configurations: Annotated[Any, Refused(_BASIC)] = None
+    firewall_policy: Annotated[Any, Refused(_NO_WALL)] = None
+    web_application_firewall_configuration: Annotated[Any, Refused(_NO_WALL)] = None
+    private_link_configurations: Annotated[Any, Refused(_NO_LINK)] = None
+    private_endpoint_connections: Annotated[Any, Refused(_NO_LINK)] = None
+
+
+class Gateway(ExtendedResource):
+    zones: Zones | None = None
+    identity: Annotated[Any, Refused("there are no managed identities")] = None
+    properties: GatewayProperties
+
+
+def _warnings(_body: Mapping[str, Any]) -> Iterator[Notice]:
+    words = "No request is answered and none is handed on yet: the application gateway is kept and shown only."
+    yield Notice("NothingIsBalanced", words, "properties")
+
+
+SHAPE = Shape(
+    type=GATEWAY,
+    model=Gateway,
+    collections=COLLECTIONS,
+    rules=(refers_to_own,),
+    in_use=InUse("ApplicationGatewayInUseByVirtualMachineScaleSet", "is in use by"),
+    warnings=_warnings,
+)

@@ -1,0 +1,143 @@
+"""What the resources of Microsoft.Network share: references, children, prefixes, ports."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
+
+from orchestrator.errors import BadInput
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, Whole, bad_value
+from orchestrator.model.arm.envelope import Tags
+from orchestrator.model.arm.scale_set import canonical_location
+from orchestrator.model.resource_id import ResourceId, parse_resource_id
+
+NAMESPACE = "Microsoft.Network"
+VIRTUAL_NETWORK = f"{NAMESPACE}/virtualNetworks"
+SUBNET = f"{VIRTUAL_NETWORK}/subnets"
+PUBLIC_ADDRESS = f"{NAMESPACE}/publicIPAddresses"
+SECURITY_GROUP = f"{NAMESPACE}/networkSecurityGroups"
+BALANCER = f"{NAMESPACE}/loadBalancers"
+GATEWAY = f"{NAMESPACE}/applicationGateways"
+
+ResourceName = Annotated[
+    str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_])?$")
+]
+Location = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(canonical_location)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
+AnyPort = Annotated[Whole, Field(ge=0, le=65535)]
+Zones = tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,16}$")], ...]
+NO_EDGE = "there is one location, and nothing at its edge"
+
+
+class IpVersion(ArmEnum):
+    IPV4 = "IPv4"
+    IPV6 = "IPv6"
+
+
+class Allocation(ArmEnum):
+    STATIC = "Static"
+    DYNAMIC = "Dynamic"
+
+
+class SkuName(ArmEnum):
+    BASIC = "Basic"
+    STANDARD = "Standard"
+    STANDARD_V2 = "StandardV2"
+    GATEWAY = "Gateway"
+
+
+class SkuTier(ArmEnum):
+    REGIONAL = "Regional"
+    GLOBAL = "Global"
+
+
+class NetworkSku(ArmModel):
+    """Of an address or a balancer. The tiers are Azure's regions, of which there is one here."""
+
+    name: Annotated[
+        SkuName, Only((SkuName.BASIC, SkuName.STANDARD), "there are no appliances to be balanced; use Standard")
+    ] = SkuName.BASIC
+    tier: Annotated[SkuTier, Only((SkuTier.REGIONAL,), "there is one region")] = SkuTier.REGIONAL
+
+
+class ExtendedResource(ArmModel):
+    """What stands around ``properties`` of every resource here."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "name", "type", "etag", "systemdata", "kind"})
+    location: Location
+    tags: Tags = Field(default_factory=dict)
+    extended_location: Annotated[Any, Refused(NO_EDGE)] = None
+
+
+class Child(ArmModel):
+    """An element of a collection, which has an id of its own."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "type", "etag"})
+    name: ResourceName
+
+
+class ChildProperties(ArmModel):
+    read_only: ClassVar[frozenset[str]] = frozenset({"provisioningstate"})
+
+
+class Reference(ArmModel):
+    """Another resource by its id, whose ``type`` is one of ``types``. It is kept in Azure's spelling."""
+
+    types: ClassVar[tuple[str, ...]] = ()
+    id: str
+
+    @field_validator("id")
+    @classmethod
+    def _spelt(cls, value: str) -> str:
+        try:
+            given = parse_resource_id(value)
+        except BadInput as error:
+            raise bad_value(f"is no id of a resource: {error.message.rstrip('.')}") from None
+        kind = next((each for each in cls.types if each.lower() == given.type.lower()), None)
+        if kind is None:
+            raise bad_value(f"must be the id of {' or '.join(cls.types)}, not of {given.type[:100]}")
+        namespace, *types = kind.split("/")
+        return str(ResourceId(given.subscription_id, given.resource_group, namespace, tuple(types), given.names))
+
+
+class SubnetReference(Reference):
+    types = (SUBNET,)
+
+
+class AddressReference(Reference):
+    types = (PUBLIC_ADDRESS,)
+
+
+class GroupReference(Reference):
+    types = (SECURITY_GROUP,)
+
+
+def _ipv4(value: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(value))
+    except ValueError:
+        raise bad_value("must be an IPv4 address such as 10.0.0.4") from None
+
+
+def _prefix(value: str) -> str:
+    try:
+        ipaddress.ip_network(value, strict=True)
+    except ValueError:
+        raise bad_value(f"'{value[:60]}' is not a prefix such as 10.0.0.0/24 whose other bits are zero") from None
+    if "/" not in value:
+        raise bad_value(f"'{value[:60]}' has no length, as in 10.0.0.0/24")
+    return value
+
+
+def _ipv4_prefix(value: str) -> str:
+    if ":" in value:
+        raise bad_value("is IPv6, and networks hold IPv4 addresses only")
+    return _prefix(value)
+
+
+Ipv4 = Annotated[str, AfterValidator(_ipv4)]
+Prefix = Annotated[str, AfterValidator(_ipv4_prefix)]
+OnlyIpv4 = Annotated[IpVersion, Only((IpVersion.IPV4,), "networks hold IPv4 addresses only")]
+NotYet = Annotated[Flag | None, Only((False,), "nothing here does it")]

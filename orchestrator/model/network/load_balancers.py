@@ -1,0 +1,113 @@
+"""Microsoft.Network/loadBalancers. All collections are always shown as arrays: clients index them unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from orchestrator.errors import ErrorDetail
+from orchestrator.model.arm.base import ArmModel, Refused
+from orchestrator.model.arm.warnings import Notice
+from orchestrator.model.network.common import BALANCER, ExtendedResource, NetworkSku
+from orchestrator.model.network.load_balancer_rules import Frontend, NatPool, NatRule, Outbound, Pool, Probe, Rule
+from orchestrator.model.network.references import top_of, uses_in
+from orchestrator.model.network.shape import InUse, Json, Shape
+from orchestrator.model.resource_id import ResourceId
+
+COLLECTIONS = (
+    "frontendIPConfigurations",
+    "backendAddressPools",
+    "loadBalancingRules",
+    "probes",
+    "inboundNatRules",
+    "outboundRules",
+    "inboundNatPools",
+)
+
+
+class BalancerProperties(ArmModel):
+    read_only: ClassVar[frozenset[str]] = frozenset({"provisioningstate", "resourceguid", "warnings"})
+    frontend_ip_configurations: tuple[Frontend, ...] = Field(default=(), alias="frontendIPConfigurations")
+    backend_address_pools: tuple[Pool, ...] = ()
+    load_balancing_rules: tuple[Rule, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    inbound_nat_rules: tuple[NatRule, ...] = ()
+    outbound_rules: tuple[Outbound, ...] = ()
+    inbound_nat_pools: tuple[NatPool, ...] = ()
+    scope: Annotated[Any, Refused("a balancer is for its own installation")] = None
+
+
+class Balancer(ExtendedResource):
+    sku: NetworkSku = NetworkSku()
+    properties: BalancerProperties = BalancerProperties()
+
+
+def refers_to_own(body: Json, identity: ResourceId) -> Iterator[ErrorDetail]:
+    """Children refer to children of the same resource by ids; those must be of this one, and be there."""
+    own = {
+        f"{identity}/{collection}/{child['name']}".lower()
+        for collection, children in body["properties"].items()
+        if isinstance(children, list)
+        for child in children
+        if isinstance(child, Mapping) and "name" in child
+    }
+    for use in uses_in(body, str(identity)):
+        if use.target.type.startswith(f"{identity.type}/") and use.target.key not in own:
+            where = "" if top_of(use.target).key == identity.key else ": it is of another one"
+            words = f"Resource {use.target} referenced by resource {use.holder} was not found{where}."
+            yield ErrorDetail("InvalidResourceReference", words, use.path)
+
+
+_Range = tuple[int, int, str]
+
+
+def _ports_differ(body: Json, _identity: ResourceId) -> Iterator[ErrorDetail]:
+    """One port of one frontend and protocol leads to one place."""
+    taken: dict[tuple[str, str], list[_Range]] = {}
+    for name, properties, low, high in _claims(body["properties"]):
+        frontend = properties["frontendIPConfiguration"]["id"].lower()
+        protocols = ("Tcp", "Udp") if properties["protocol"] == "All" else (properties["protocol"],)
+        for protocol in protocols:
+            others = taken.setdefault((frontend, protocol), [])
+            clash = next((each for each in others if each[0] <= high and low <= each[1]), None)
+            if clash is not None:
+                words = f"{name} and {clash[2]} use the same frontend port and protocol {protocol}."
+                yield ErrorDetail("RulesUseSameFrontendPortProtocolAndVIP", words, "properties")
+                break
+            others.append((low, high, name))
+
+
+def _claims(properties: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any], int, int]]:
+    for each in properties["loadBalancingRules"]:
+        port = each["properties"]["frontendPort"]
+        low, high = (port, port) if port else (1, 65535)
+        yield each["name"], each["properties"], low, high
+    for each in (*properties["inboundNatRules"], *properties["inboundNatPools"]):
+        own = each["properties"]
+        port = own.get("frontendPort") or 0
+        low, high = (port, port) if port else (own["frontendPortRangeStart"], own["frontendPortRangeEnd"])
+        yield each["name"], own, low, high
+
+
+def _basic_does_less(body: Json, _identity: ResourceId) -> Iterator[ErrorDetail]:
+    if body["sku"]["name"] == "Basic" and body["properties"]["outboundRules"]:
+        words = "properties.outboundRules are for sku Standard."
+        yield ErrorDetail("OutboundRuleNotSupportedForBasicSku", words, "properties.outboundRules")
+
+
+def _warnings(_body: Mapping[str, Any]) -> Iterator[Notice]:
+    words = "No traffic is balanced, no port forwarded, no probe asked yet: the balancer is kept and shown only."
+    yield Notice("NothingIsBalanced", words, "properties")
+
+
+SHAPE = Shape(
+    type=BALANCER,
+    model=Balancer,
+    collections=COLLECTIONS,
+    addressable=COLLECTIONS,
+    rules=(refers_to_own, _ports_differ, _basic_does_less),
+    in_use=InUse("LoadBalancerInUseByVirtualMachineScaleSet", "is in use by"),
+    warnings=_warnings,
+)
