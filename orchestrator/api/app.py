@@ -12,11 +12,13 @@ from fastapi.routing import APIRoute
 
 from orchestrator.api import (
     compute_extensions,
+    compute_images,
     compute_instances,
     compute_run_commands,
     compute_scale_sets,
     compute_set_verbs,
     compute_upgrades,
+    compute_usages,
     compute_virtual_machines,
     compute_vm_extensions,
     differences,
@@ -56,6 +58,8 @@ _MODULES = (
     compute_set_verbs,
     compute_instances,
     compute_extensions,
+    compute_images,
+    compute_usages,
     compute_vm_extensions,
     compute_run_commands,
     compute_upgrades,

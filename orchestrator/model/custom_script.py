@@ -23,7 +23,7 @@ PUBLISHER = "Microsoft.Azure.Extensions"
 TYPE = "CustomScript"
 SCRIPT_MAX_BYTES = 256 * 1024
 
-_VERSIONS = ("2.0", "2.1")
+VERSIONS = ("2.0", "2.1")
 _EITHER = frozenset({"commandToExecute", "script", "fileUris"})
 _PUBLIC = _EITHER | {"skipDos2Unix", "timestamp"}
 _AZURE_ONLY = frozenset({"storageAccountName", "storageAccountKey", "managedIdentity"})
@@ -62,9 +62,9 @@ def parse_custom_script(
     Raises ``BadInput`` that names every offending member at once, or ``NotPossible`` when all that is wrong
     is a wish for Azure's storage or identities."""
     problems: list[ErrorDetail] = []
-    if type_handler_version not in _VERSIONS:
+    if type_handler_version not in VERSIONS:
         path = f"{target}.typeHandlerVersion"
-        problems.append(ErrorDetail(BadInput.code, f"{path} must be one of {', '.join(_VERSIONS)}.", path))
+        problems.append(ErrorDetail(BadInput.code, f"{path} must be one of {', '.join(VERSIONS)}.", path))
     public = SettingsReader(settings, f"{target}.settings", problems)
     secret = SettingsReader(protected, f"{target}.protectedSettings", problems)
     public.refuse_unknown(_PUBLIC | _AZURE_ONLY)

@@ -26,6 +26,7 @@ _GRACE_PERIOD_S = (5, 14_400)
 _PROBING_MAX_S = 240
 _REQUEST_PATH_MAX = 2048
 _REQUEST_PATH = re.compile(r"[!-\"$-~]+")  # visible ASCII without '#': what a request line can hold
+VERSIONS = ("1.0", "2.0")
 _VERSION = re.compile(r"([12])\.0")
 
 

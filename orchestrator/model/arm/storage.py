@@ -15,7 +15,8 @@ _NO_GALLERY = "there are no galleries; name an image of the catalogue by its id 
 _NO_ENCRYPTION = "disks are as encrypted as the host's storage pool, which vmss does not rule"
 
 _IMAGE_ID = re.compile(
-    r"^/providers/Vmss\.Local/images/(?P<name>[a-z0-9][a-z0-9._-]{0,79})"
+    r"^(?:/providers/Vmss\.Local|/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Compute)"
+    r"/images/(?P<name>[a-z0-9][a-z0-9._-]{0,79})"
     r"(?:/versions/(?P<version>[0-9.]{1,40}|latest))?$",
     re.IGNORECASE | re.ASCII,
 )
@@ -23,7 +24,9 @@ _IMAGE_ID = re.compile(
 
 def _check_id(value: str) -> str:
     if not _IMAGE_ID.match(value):
-        raise bad_value("must be /providers/Vmss.Local/images/NAME or …/images/NAME/versions/VERSION")
+        raise bad_value(
+            "must be …/providers/Vmss.Local/images/NAME[/versions/VERSION] or …/Microsoft.Compute/images/NAME"
+        )
     return value
 
 
