@@ -67,7 +67,12 @@ _ACCEPTED: Json = {
 }
 _READING = ("400", "401", "403", "404", "405", "409", "429", "502", "503")
 _JSON: Json = {"application/json": {"schema": {}}}
-_TEXT: Json = {"text/plain": {"schema": {"type": "string"}}}
+# Not JSON, or with a body only when an operation came to something.
+_OTHER_CONTENT: dict[str, Json] = {
+    "compute_instances.get_console": {"content": {"text/plain": {"schema": {"type": "string"}}}},
+    "operations.get_operation": {},
+    "operations.get_operation_result": {},
+}
 
 
 def _done(method: str) -> Json:
@@ -89,11 +94,12 @@ def _done(method: str) -> Json:
             return {"200": {"description": "It is done; what it came to, if anything."}, "202": _ACCEPTED}
 
 
-def answers(method: str, *, is_open: bool, is_text: bool, is_conditional: bool) -> Json:
-    """By status. ``is_open``: it needs no token; ``is_conditional``: it goes by If-Match."""
+def answers(method: str, route: str, *, is_open: bool, is_conditional: bool) -> Json:
+    """By status. ``route`` is the module and name of its function; ``is_open``: it needs no token;
+    ``is_conditional``: it goes by If-Match."""
     done = _done(method)
-    if is_text:
-        done["200"] = {**done["200"], "content": _TEXT}
+    if route in _OTHER_CONTENT:
+        done["200"] = {"description": done["200"]["description"], **_OTHER_CONTENT[route]}
     if method == "head":
         refused: Json = {status: {"description": _WORDS[status]} for status in _READING}
         return done | refused

@@ -40,7 +40,6 @@ _WORDS = (
     "Paths and names of members are read in any case."
 )
 _LOGINS = frozenset({login.__name__, managed.__name__})
-_TEXTS = frozenset({"compute_instances.get_console"})
 
 
 def make_document(routes: Sequence[APIRoute], kinds: Kinds, *, version: str) -> Json:
@@ -82,16 +81,11 @@ def _operation(entry: Entry, path: str) -> Json:
 def _answers(entry: Entry) -> Json:
     if entry.endpoint.__module__ in _LOGINS:
         return login_answers()
-    return answers(
-        entry.method,
-        is_open=is_open(entry.path),
-        is_text=key_of(entry.endpoint) in _TEXTS,
-        is_conditional=bool(_conditions(entry)),
-    )
+    route, is_conditional = key_of(entry.endpoint), bool(_conditions(entry))
+    return answers(entry.method, route, is_open=is_open(entry.path), is_conditional=is_conditional)
 
 
 def _body(entry: Entry) -> Json | None:
-    """Raises ``KeyError`` for a route that reads a body of which nothing is known: see bodies.py."""
     if form := form_of(entry.endpoint):
         return {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
     is_needed = read_body in entry.depends_on
