@@ -12,10 +12,10 @@ from orchestrator.api.local_hosts import HostBody
 from orchestrator.api.manager.export import ExportBody
 from orchestrator.api.openapi.schemas import UPDATE, Json, ref
 from orchestrator.api.reimage_body import ReimageParameters
+from orchestrator.api.stored_kind import ChildKind, StoredKind
 from orchestrator.model.arm.extensions import Extension, ExtensionProperties
 from orchestrator.model.arm.instance_put import ProtectionPolicy
 from orchestrator.model.arm.manager_bodies import GroupBody, TagsBody, TagsOnly
-from orchestrator.model.arm.names import SCALE_SET_TYPE
 from orchestrator.model.arm.run_command import ManagedRunCommand, RunCommandInput
 from orchestrator.model.arm.scale_set import CAPACITY_MAX, ScaleSetResource
 from orchestrator.model.arm.service_views import SERVICE_NAMES
@@ -71,6 +71,22 @@ OWN_SCHEMAS: Json = {
     "PrincipalBody": _object(
         ("properties",), properties=_object(("role",), role={"enum": [role.value for role in Role]})
     ),
+    "Deployment": _object(
+        ("properties",),
+        location={"type": "string"},
+        tags={"type": "object", "additionalProperties": {"type": "string"}},
+        properties={
+            "type": "object",
+            "required": ["mode", "template"],
+            "properties": {
+                "mode": {"enum": ["Incremental", "Complete"]},
+                "template": {"type": "object"},
+                "parameters": {"type": "object"},
+                "whatIfSettings": _object(resultFormat={"enum": ["FullResourcePayloads", "ResourceIdOnly"]}),
+            },
+            "additionalProperties": False,
+        },
+    ),
     "Generic": {"type": "object", "description": "As the type of resource has it."},
 }
 
@@ -103,16 +119,17 @@ _BODIES: dict[str, str] = {
     "compute_upgrades.start_extension_upgrade": "NoBody",
     "compute_upgrades.cancel": "NoBody",
     "local_hosts.put_host": "HostBody",
-    "principals.put_principal": "PrincipalBody",
-    "groups.put_group": "GroupBody",
-    "groups.patch_group": f"GroupBody{UPDATE}",
-    "tags.replace_tags": "TagsBody",
-    "tags.change_tags": "TagsBody",
-    "export.export_group": "ExportBody",
-    "generic.put_any": "Generic",
-    "generic.patch_any": "TagsOnly",
+    "identity.principals.put_principal": "PrincipalBody",
+    "manager.groups.put_group": "GroupBody",
+    "manager.groups.patch_group": f"GroupBody{UPDATE}",
+    "manager.tags.replace_tags": "TagsBody",
+    "manager.tags.change_tags": "TagsBody",
+    "manager.export.export_group": "ExportBody",
+    "manager.generic.patch_any": "TagsOnly",
+    "deployments.routes.put_deployment": "Deployment",
+    "deployments.routes.validate_deployment": "Deployment",
+    "deployments.routes.ask_what_if": "Deployment",
 }
-_OF_TYPE = {SCALE_SET_TYPE.lower(): "ScaleSetResource"}
 _LOGIN: Json = {
     "type": "object",
     "required": ["grant_type"],
@@ -127,24 +144,38 @@ _LOGIN: Json = {
 
 
 def key_of(endpoint: Callable[..., Any]) -> str:
-    return f"{endpoint.__module__.rpartition('.')[2]}.{endpoint.__name__}"
+    """Its module, below that of the whole API, and its name."""
+    return f"{endpoint.__module__.removeprefix('orchestrator.api.')}.{endpoint.__name__}"
 
 
-def body_name(endpoint: Callable[..., Any]) -> str:
-    """The schema of the body that this route reads."""
-    return _BODIES.get(key_of(endpoint), "Generic")
+def body_name(endpoint: Callable[..., Any]) -> str | None:
+    """The schema of the body that this route reads, whatever its resource."""
+    return _BODIES.get(key_of(endpoint))
 
 
-def body_of_type(kind: Kind, method: str) -> str:
-    """Of the general routes, for one type of resource."""
-    return "TagsOnly" if method == "patch" else _OF_TYPE.get(kind.type.lower(), "Generic")
+def model_of(kind: Kind) -> type[BaseModel] | None:
+    """What a type of resource is read by, where the general routes serve it; ``None`` for what is only shown."""
+    if isinstance(kind, StoredKind):
+        return kind.shape.model
+    if isinstance(kind, ChildKind):
+        properties = _model_in(kind.parent.shape.model, "properties")
+        names = {it.alias: name for name, it in properties.model_fields.items()}
+        return _model_in(properties, names[kind.collection]) if kind.collection in names else None
+    return None
 
 
-def body_names() -> dict[str, str]:
-    return dict(_BODIES)
+def _model_in(model: type[BaseModel], member: str) -> type[BaseModel]:
+    """That of a member, or of its elements."""
+    waiting: list[Any] = [model.model_fields[member].annotation]
+    while waiting:
+        found = waiting.pop(0)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+        waiting += getattr(found, "__args__", ())
+    raise TypeError(f"{model.__name__}.{member} holds no model")
 
 
 def form_of(endpoint: Callable[..., Any]) -> Json | None:
     """The form of the one request that has one."""
-    is_login = endpoint.__module__.endswith(".login") and key_of(endpoint).endswith("token")
+    is_login = endpoint.__module__.endswith(".login") and endpoint.__name__.endswith("token")
     return _LOGIN if is_login else None

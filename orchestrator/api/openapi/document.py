@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fastapi.routing import APIRoute
 
+from orchestrator.api.deployments.bodies import read_deployment
 from orchestrator.api.identity import login, managed
 from orchestrator.api.identity.roles import is_open
 from orchestrator.api.kinds import API_VERSIONS, Kinds
 from orchestrator.api.openapi.answers import ANSWER_SCHEMAS, RESPONSES, answers, login_answers
-from orchestrator.api.openapi.bodies import MODELS, OWN_SCHEMAS, body_name, body_of_type, form_of, key_of
+from orchestrator.api.openapi.bodies import MODELS, OWN_SCHEMAS, body_name, form_of, key_of, model_of
 from orchestrator.api.openapi.entries import Entry, entries_of
 from orchestrator.api.openapi.schemas import all_schemas, ref
 from orchestrator.api.openapi.spelling import parameters_of, spelled
@@ -39,16 +41,21 @@ _WORDS = (
     "Azure-style VM Scale Sets on one's own hypervisors, in the dialect of Azure's Resource Manager. "
     "Paths and names of members are read in any case."
 )
+_A_NAME = re.compile(r"\{\w+\}")
 _LOGINS = frozenset({login.__name__, managed.__name__})
 
 
 def make_document(routes: Sequence[APIRoute], kinds: Kinds, *, version: str) -> Json:
     """OpenAPI 3.1, as JSON."""
     words = [word for kind in kinds for word in kind.type.split("/")]
+    of_kinds = {kind.type: model for kind in kinds if (model := model_of(kind))}
+    schemas, names = all_schemas([*MODELS, *of_kinds.values()], OWN_SCHEMAS)
+    by_type = {kind: names[model] for kind, model in of_kinds.items()}
     paths: Json = {}
+    same: dict[str, str] = {}  # a path may be served by two routes, with other names for its parts
     for entry in entries_of(routes, kinds):
-        path = spelled(entry.path, words)
-        paths.setdefault(path, {}).setdefault(entry.method, _operation(entry, path))
+        path = same.setdefault(_A_NAME.sub("{}", entry.path), spelled(entry.path, words))
+        paths.setdefault(path, {}).setdefault(entry.method, _operation(entry, path, by_type))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -61,19 +68,19 @@ def make_document(routes: Sequence[APIRoute], kinds: Kinds, *, version: str) -> 
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
             "responses": RESPONSES,
-            "schemas": {**ANSWER_SCHEMAS, **all_schemas(MODELS, OWN_SCHEMAS)},
+            "schemas": {**ANSWER_SCHEMAS, **schemas},
         },
     }
 
 
-def _operation(entry: Entry, path: str) -> Json:
+def _operation(entry: Entry, path: str, by_type: Mapping[str, str]) -> Json:
     made: Json = {
         "operationId": _operation_id(entry.method, path),
         "summary": _summary(entry.endpoint),
         "parameters": [*_path_parameters(path), *_query_parameters(entry), *_conditions(entry)],
         "responses": _answers(entry),
     }
-    if body := _body(entry):
+    if body := _body(entry, by_type):
         made["requestBody"] = body
     return made | ({"security": []} if is_open(entry.path) else {})
 
@@ -85,13 +92,14 @@ def _answers(entry: Entry) -> Json:
     return answers(entry.method, route, is_open=is_open(entry.path), is_conditional=is_conditional)
 
 
-def _body(entry: Entry) -> Json | None:
+def _body(entry: Entry, by_type: Mapping[str, str]) -> Json | None:
     if form := form_of(entry.endpoint):
         return {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
-    is_needed = read_body in entry.depends_on
+    is_needed = bool({read_body, read_deployment} & entry.depends_on)
     if not is_needed and read_optional_body not in entry.depends_on:
         return None
-    name = body_of_type(entry.resource, entry.method) if entry.resource else body_name(entry.endpoint)
+    kind = entry.resource.type if entry.resource else ""
+    name = body_name(entry.endpoint) or by_type.get(kind) or "Generic"
     return {"required": is_needed, "content": {"application/json": {"schema": ref(name)}}}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,11 +11,10 @@ from pydantic.json_schema import models_json_schema
 from orchestrator.model.arm.base import ArmModel
 
 Json = dict[str, Any]
+Model = type[BaseModel]
 REF = "#/components/schemas/"
 UPDATE = "Update"
 _AS_JSON_SCHEMA = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
-_SHOWN = "id name type etag systemData provisioningState uniqueId timeCreated instanceView"
-_READ_ONLY = {name.lower(): name for name in _SHOWN.split()}
 _MEMBERS = frozenset({"properties", "$defs"})  # of which the keys are names, not words of JSON schema
 
 
@@ -23,44 +22,36 @@ def ref(name: str) -> Json:
     return {"$ref": f"{REF}{name}"}
 
 
-def all_schemas(models: Sequence[type[BaseModel]], own: Json) -> Json:
-    """``own``, and one for each model, and for each that it is made of, by its name. With ``Update`` behind the
-    name, the same as a PATCH takes it: nothing is required, and null clears."""
-    _, made = models_json_schema(
-        [(model, "validation") for model in models], ref_template=f"{REF}{{model}}", by_alias=True
+def all_schemas(models: Sequence[Model], own: Json) -> tuple[Json, dict[Model, str]]:
+    """``own``, and one for each model, and for each that it is made of, by its name; and the names of ``models``.
+    With ``Update`` behind the name, the same as a PATCH takes it: nothing is required, and null clears."""
+    of_models, made = models_json_schema(
+        [(model, "validation") for model in dict.fromkeys(models)], ref_template=f"{REF}{{model}}", by_alias=True
     )
-    plain: Json = own | {name: _tidy(schema) for name, schema in made["$defs"].items()}
-    for model in _reached(models):
-        _complete(plain[model.__name__], model)
+    short = {name: _short(name) for name in made["$defs"]}
+    inner = _tidy(_renamed(made["$defs"], short), is_names=True)
+    plain: Json = own | {short[name]: schema for name, schema in inner.items()}
     objects = {f"{REF}{name}": name for name, schema in plain.items() if schema.get("type") == "object"}
-    return plain | {f"{name}{UPDATE}": _relaxed(plain[name], objects) for name in objects.values()}
+    relaxed = {f"{name}{UPDATE}": _relaxed(plain[name], objects) for name in objects.values()}
+    names = {model: short[of_models[model, "validation"]["$ref"].removeprefix(REF)] for model in models}
+    return plain | relaxed, names
 
 
-def _complete(schema: Json, model: type[ArmModel]) -> None:
-    """With what clients may send back as GET shows it, and without what the address says."""
-    names = [_READ_ONLY.get(name, name) for name in sorted(model.read_only)]
-    schema.setdefault("properties", {}).update({name: {"readOnly": True} for name in names})
-    said = {name for name, member in model.model_fields.items() if member.exclude}
-    schema["required"] = [name for name in schema.get("required", []) if name not in said]
+def _short(name: str) -> str:
+    """Models of one name are told apart by their modules, whole; the last part of it is enough here."""
+    module, _, own = name.rpartition("__")
+    return "".join(word.capitalize() for word in module.rpartition("__")[2].split("_")) + own
 
 
-def _reached(models: Iterable[type[BaseModel]]) -> Iterator[type[ArmModel]]:
-    """All that these are made of."""
-    waiting, seen = list(models), set[str]()
-    while waiting:
-        model = waiting.pop()
-        if model.__name__ in seen or not issubclass(model, ArmModel):
-            continue
-        seen.add(model.__name__)
-        yield model
-        for member in model.model_fields.values():
-            waiting += _models_in(member.annotation)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]
+def _renamed(schema: Any, names: dict[str, str]) -> Any:
+    if isinstance(schema, list):
+        return [_renamed(each, names) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: _renamed(value, names) for key, value in schema.items()}
+    if isinstance(made.get("$ref"), str):
+        made["$ref"] = REF + names[made["$ref"].removeprefix(REF)]
+    return made
 
 
 def _tidy(schema: Any, *, is_names: bool = False) -> Any:

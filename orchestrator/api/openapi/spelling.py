@@ -19,7 +19,8 @@ _WORDS = """
     deployments validate whatIf exportTemplate operationStatuses publishers artifactTypes vmImage offers vmExtension
     types networkInterfaces ipConfigurations publicIPAddresses publicIpAddresses subnets virtualNetworks
     loadBalancers networkSecurityGroups applicationGateways autoscaleSettings openapi.json
-    frontendIPConfigurations backendAddressPools loadBalancingRules probes inboundNatRules outboundRules inboundNatPools
+    frontendIPConfigurations backendAddressPools loadBalancingRules probes inboundNatRules outboundRules
+    inboundNatPools
     securityRules defaultSecurityRules
     capabilities moveResources validateMoveResources checkZonePeers nics networkProfiles
 """

@@ -32,6 +32,8 @@ from orchestrator.model.durations import format_duration, parse_duration
 _WHOLE = re.compile(r"^-?\d{1,18}$", re.ASCII)
 _MESSAGE_TYPE = "bad_value"
 NOT_POSSIBLE_TYPE = "not_possible"
+_SHOWN = "systemData provisioningState uniqueId timeCreated instanceView resourceGuid"
+_READ_ONLY = {name.lower(): name for name in _SHOWN.split()}
 
 
 def bad_value(message: str) -> PydanticCustomError:
@@ -176,6 +178,17 @@ class ArmModel(BaseModel):
     )
     read_only: ClassVar[frozenset[str]] = frozenset()
     quiet: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """With what clients send back as GET shows it, and without what the address says instead of the body."""
+        made = handler(schema)
+        inner = handler.resolve_ref_schema(made)
+        names = [_READ_ONLY.get(name, name) for name in sorted(cls.read_only)]
+        inner.setdefault("properties", {}).update({name: {"readOnly": True} for name in names})
+        said = {name for name, member in cls.model_fields.items() if member.exclude}
+        inner["required"] = [name for name in inner.get("required", []) if name not in said]
+        return made
 
     @model_serializer(mode="wrap")
     def _without_what_is_quiet(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
