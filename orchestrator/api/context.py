@@ -35,8 +35,7 @@ class About:
 @dataclass(frozen=True, slots=True)
 class Api:
     """The parts behind the API. ``wake`` is called with a set's uid after each write; ``now`` gives epoch
-    seconds; ``make_host_key`` a fresh SSH host key (private, public). ``foreseen`` are ids of resources that a
-    preview takes to be there, since what is previewed with them would make them."""
+    seconds; ``make_host_key`` a fresh SSH host key (private, public)."""
 
     store: Store
     wake: Callable[[str], None]
@@ -49,7 +48,6 @@ class Api:
     kinds: Kinds
     jobs: Jobs
     identity: Identity
-    foreseen: frozenset[str] = frozenset()
 
     def find_group(self, name: str) -> ResourceGroup:
         """Raises ``NotFound``."""

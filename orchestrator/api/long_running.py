@@ -14,6 +14,7 @@ from orchestrator.api.context import Api
 from orchestrator.api.requests import query_value
 from orchestrator.errors import Conflict
 from orchestrator.model.arm.statuses import Json, time_text
+from orchestrator.model.arm.warnings import warning_headers
 from orchestrator.model.scale_set import Operation, OperationKind, OperationStatus, ScaleSet
 
 DEADLINE_S = 5400.0  # Azure's own limit for provisioning with extensions
@@ -65,7 +66,7 @@ def begun(request: Request, record: ScaleSet, operation: Operation, body: Json, 
     """200 or 201 with the resource as it is on its way: the answer to a PUT or PATCH."""
     headers = operation_headers(request, operation, record.subscription_id, record.location)
     del headers["Location"]
-    return JSONResponse(body, status, {**headers, "ETag": record.etag})
+    return JSONResponse(body, status, {**headers, "ETag": record.etag, **warning_headers(body)})
 
 
 def operation_view(operation: Operation) -> Json:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.api.context import Api
 from orchestrator.errors import BadInput, ErrorDetail
 from orchestrator.model.arm.names import SCALE_SET_TYPE
 from orchestrator.model.arm.problems import raise_problems
+from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.network.references import Use, is_within, respelt, top_of, uses_in
 from orchestrator.model.resource_id import ResourceId
 from orchestrator.model.scale_set import ScaleSet
@@ -33,7 +34,7 @@ def resolved(api: Api, body: Json, own: ResourceId, *, leaves_out: Callable[[Use
         else:
             found[use.target.key] = spelling
     raise_problems(problems)
-    made: Json = respelt(body, lambda target: found.get(target.key, target))
+    made: Json = respelt(body, found)
     return made
 
 
@@ -63,8 +64,29 @@ def set_identity(record: ScaleSet) -> ResourceId:
 
 
 def uses_of_set(record: ScaleSet) -> Iterator[Use]:
-    """What a set's model refers to."""
-    return uses_in(record.model, str(set_identity(record)))
+    """What the network of a set's model refers to."""
+    return uses_in(_network_alone(record.model), str(set_identity(record)))
+
+
+def set_body(api: Api, own: ResourceId, resource: ScaleSetResource) -> Json:
+    """A set's canonical body, with all that its network refers to found. A subnet whose name is that of a
+    configured address space stands for it, and need not be there. Raises ``BadInput``."""
+    body = resource.to_json()
+    spaces = {each.lower() for each in api.site().address_spaces}
+
+    def is_space(use: Use) -> bool:
+        return use.member == "subnet" and use.target.name.lower() in spaces
+
+    if alone := _network_alone(body):
+        made = resolved(api, alone, own, leaves_out=is_space)
+        body["properties"]["virtualMachineProfile"] |= made["properties"]["virtualMachineProfile"]
+    return body
+
+
+def _network_alone(model: Mapping[str, Any]) -> Json:
+    """A set's body with nothing but its network: what extensions are told is no matter of ours."""
+    network = model["properties"]["virtualMachineProfile"].get("networkProfile")
+    return {"properties": {"virtualMachineProfile": {"networkProfile": network}}} if network else {}
 
 
 def _is_ours(target: ResourceId) -> bool:
@@ -74,8 +96,6 @@ def _is_ours(target: ResourceId) -> bool:
 def _find(api: Api, target: ResourceId, own: ResourceId, body: Json) -> ResourceId | None:
     """The resource by its own spelling, or ``None``."""
     top = top_of(target)
-    if any(f"{target.key}/".startswith(f"{each.lower()}/") for each in api.foreseen):
-        return target
     if top.key == own.key:
         return _child_of(own, body, target)
     stored = api.store.resource(top)

@@ -11,7 +11,9 @@ from orchestrator.api.long_running import new_operation
 from orchestrator.api.set_writes import create_set, previewed, update_set
 from orchestrator.model.arm import views
 from orchestrator.model.arm.names import SCALE_SET_TYPE, check_set_name
+from orchestrator.model.arm.network_notices import network_notices
 from orchestrator.model.arm.statuses import Json
+from orchestrator.model.arm.warnings import with_warnings
 from orchestrator.model.resource_id import ResourceId
 from orchestrator.model.scale_set import Operation, OperationKind, ScaleSet
 
@@ -21,8 +23,12 @@ def provisioning_state(api: Api, record: ScaleSet) -> str:
 
 
 def show(api: Api, record: ScaleSet) -> Json:
-    """The set as GET gives it."""
-    return views.public_view(record, provisioning_state(api, record))
+    """The set as GET gives it, with what of it has no effect yet."""
+    return _warned(api, record, views.public_view(record, provisioning_state(api, record)))
+
+
+def _warned(api: Api, record: ScaleSet, view: Json) -> Json:
+    return with_warnings(view, network_notices(record.model, api.site().address_spaces))
 
 
 def begin_deletion(api: Api, record: ScaleSet, *, is_forced: bool) -> Operation:
@@ -57,7 +63,7 @@ class ScaleSetKind:
     def preview(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Json:
         address = _address(identity)
         record = previewed(api, address, address.find_if_any(api), body)
-        return views.public_view(record, "Succeeded")
+        return _warned(api, record, views.public_view(record, "Succeeded"))
 
     def put(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Put:
         address = _address(identity)

@@ -7,19 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from fastapi import Request
 
 from orchestrator.api.context import Api, SetAddress
 from orchestrator.api.long_running import new_operation
+from orchestrator.api.references import set_body, set_identity
 from orchestrator.api.rolling_upgrades import DEADLINE_S, is_rolling, upgrade_again
 from orchestrator.errors import BadInput, Conflict, NotPossible, PreconditionFailed
 from orchestrator.model.arm.extension_numbers import next_numbers
 from orchestrator.model.arm.merge import merge_body
 from orchestrator.model.arm.mutability import check_mutable, check_patchable
+from orchestrator.model.arm.names import SCALE_SET_TYPE
+from orchestrator.model.arm.network_notices import network_notices
 from orchestrator.model.arm.scale_set import ScaleSetResource, parse_scale_set
 from orchestrator.model.arm.site import check_site
 from orchestrator.model.arm.write_only import join_secrets, split_secrets
-from orchestrator.model.scale_set import Operation, OperationKind, ScaleSet
+from orchestrator.model.resource_id import named
+from orchestrator.model.scale_set import Event, Operation, OperationKind, ScaleSet
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ def create_set(api: Api, address: SetAddress, body: Mapping[str, Any]) -> Writte
     with api.store.write() as tx:
         tx.add_scale_set(record)
         tx.put_operation(operation)
-        tx.add_events([api.note(record, words)])
+        tx.add_events([api.note(record, words), *_without_effect(api, record)])
     api.wake(record.uid)
     return Written(record, operation)
 
@@ -68,7 +75,8 @@ def create_set(api: Api, address: SetAddress, body: Mapping[str, Any]) -> Writte
 def _made_from(api: Api, address: SetAddress, body: Mapping[str, Any]) -> ScaleSet:
     resource = parse_scale_set(_without_read_only_name(body), name=address.name)
     check_site(resource, api.site())
-    model, hidden = split_secrets(resource.to_json())
+    own = named(address.subscription_id, address.group, SCALE_SET_TYPE, address.name)
+    model, hidden = split_secrets(set_body(api, own, resource))
     now = api.now()
     return ScaleSet(
         uid=secrets.token_hex(6),
@@ -95,6 +103,8 @@ def update_set(api: Api, record: ScaleSet, body: Mapping[str, Any], *, is_patch:
         if changed.version != record.version:
             tx.put_scale_set(changed, expected_version=record.version)
             tx.add_events([api.note(changed, _what_changed(record, changed))])
+            if _network_of(record) != _network_of(changed):
+                tx.add_events(_without_effect(api, changed))
         if changed.model_version != record.model_version:
             tx.put_profile(changed)
         if again is not None:
@@ -112,11 +122,25 @@ def _changed_by(api: Api, record: ScaleSet, body: Mapping[str, Any], *, is_patch
     before = join_secrets(record.model, record.secrets)
     old = parse_scale_set(before, name=record.name)
     new = parse_scale_set(merge_body(before, _without_read_only_name(body)), name=record.name)
-    (check_patchable if is_patch else check_mutable)(old, new)
+    (check_patchable if is_patch else check_mutable)(old, new, api.site().address_spaces)
     _refuse_names_of_instances(api, record, old, new)
     if _asks_the_site(old) != _asks_the_site(new) or new.sku.capacity > old.sku.capacity:
         check_site(new, api.site())
-    return _changed(record, old, new, api.now())
+    is_same_network = old.profile.network_profile == new.profile.network_profile
+    after = new.to_json() if is_same_network else set_body(api, set_identity(record), new)
+    return _changed(record, old, new, after, api.now())
+
+
+def _network_of(record: ScaleSet) -> Any:
+    return record.model["properties"]["virtualMachineProfile"].get("networkProfile")
+
+
+def _without_effect(api: Api, record: ScaleSet) -> list[Event]:
+    """One event for each thing that the model asks for in vain, told in the log too."""
+    told = [each.message for each in network_notices(record.model, api.site().address_spaces)]
+    if told and not api.store.is_rehearsing:
+        log.warning("a scale set asks for what has no effect yet", scale_set=record.name, why=told)
+    return [api.note(record, words) for words in told]
 
 
 def _refuse_names_of_instances(api: Api, record: ScaleSet, old: ScaleSetResource, new: ScaleSetResource) -> None:
@@ -141,8 +165,11 @@ def _without_read_only_name(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {key: value for key, value in body.items() if not (key.lower() == "name" and value is None)}
 
 
-def _changed(record: ScaleSet, old: ScaleSetResource, new: ScaleSetResource, now: float) -> ScaleSet:
-    before, after = old.to_json(), new.to_json()
+def _changed(
+    record: ScaleSet, old: ScaleSetResource, new: ScaleSetResource, after: dict[str, Any], now: float
+) -> ScaleSet:
+    """``after`` is the canonical body of ``new``."""
+    before = old.to_json()
     if before == after:
         return record
     model, hidden = split_secrets(after)

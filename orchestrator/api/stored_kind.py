@@ -241,5 +241,5 @@ def _tell(api: Api, view: Json, what: str) -> None:
     reason = " ".join([f"{kind} {name} was {what}.", *told])
     with api.store.write() as tx:
         tx.add_events([Event(api.now(), "request", EventPhase.NOTE, reason)])
-    if told:
+    if told and not api.store.is_rehearsing:
         log.warning("a resource has no effect yet", resource=view["id"], why=told)

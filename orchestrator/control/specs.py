@@ -40,9 +40,9 @@ class AddressSpaces:
         return self._spaces
 
     def name_of(self, resource: ScaleSetResource) -> str:
-        """The name of the space that the model's subnet names, configured or not."""
+        """The name of the space that the model's subnet is in, configured or not."""
         profile = resource.profile.network_profile
-        return profile.address_space if profile else self._default
+        return profile.address_space(tuple(self._spaces)) if profile else self._default
 
     def of(self, resource: ScaleSetResource) -> AddressSpace:
         """The space that the model's subnet names. Raises ``NotFound``."""

@@ -17,6 +17,7 @@ _PROFILE = "properties.virtualMachineProfile"
 _OS = f"{_PROFILE}.osProfile"
 _STORAGE = f"{_PROFILE}.storageProfile"
 _CARDS = f"{_PROFILE}.networkProfile.networkInterfaceConfigurations"
+_IPS = f"{_CARDS}.properties.ipConfigurations.properties"
 _EXTENSIONS = f"{_PROFILE}.extensionProfile.extensions"
 
 _COSTS: Mapping[str, Cost] = {
@@ -43,6 +44,15 @@ _COSTS: Mapping[str, Cost] = {
     f"{_CARDS}.name": Cost.NOTHING,
     f"{_CARDS}.tags": Cost.NOTHING,
     f"{_CARDS}.properties.ipConfigurations.name": Cost.NOTHING,
+    # Without effect yet; the address space itself never changes.
+    f"{_CARDS}.properties.networkSecurityGroup": Cost.NOTHING,
+    f"{_CARDS}.properties.dnsSettings": Cost.NOTHING,
+    f"{_CARDS}.properties.enableAcceleratedNetworking": Cost.NOTHING,
+    f"{_IPS}.subnet": Cost.NOTHING,
+    f"{_IPS}.publicIPAddressConfiguration": Cost.NOTHING,
+    f"{_IPS}.loadBalancerBackendAddressPools": Cost.NOTHING,
+    f"{_IPS}.loadBalancerInboundNatPools": Cost.NOTHING,
+    f"{_IPS}.applicationGatewayBackendAddressPools": Cost.NOTHING,
     # What runs beside what serves.
     f"{_PROFILE}.extensionProfile": Cost.NOTHING,
     _EXTENSIONS: Cost.IN_PLACE,

@@ -96,6 +96,11 @@ class Store:
                 self._open = self._rehearsal = None
                 transaction.rollback()
 
+    @property
+    def is_rehearsing(self) -> bool:
+        """Whether what is written now will not be kept."""
+        return self._rehearsal is not None
+
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
         with self._engine.connect() as connection, connection.begin() as transaction:

@@ -23,6 +23,7 @@ from orchestrator.errors import NotFound
 from orchestrator.model.arm.manager_bodies import TagsOnly, parsed
 from orchestrator.model.arm.names import check_group_name
 from orchestrator.model.arm.statuses import Json
+from orchestrator.model.arm.warnings import warning_headers
 from orchestrator.model.resource_id import ResourceId
 
 router = APIRouter()
@@ -137,7 +138,7 @@ def put_tags(api: Api, target: Target, view: Json, tags: Mapping[str, str]) -> P
 
 def answer_put(request: Request, api: Api, done: Put) -> Response:
     """200 or 201 with the resource; its operation in the header while it is on its way."""
-    headers = _etag(done.view)
+    headers = _etag(done.view) | warning_headers(done.view)
     if done.operation is not None:
         site = api.site()
         headers |= operation_headers(request, done.operation, site.subscription_id, site.location)

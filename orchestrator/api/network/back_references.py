@@ -7,9 +7,9 @@ from typing import Any
 
 from orchestrator.api.context import Api
 from orchestrator.model.arm.names import SCALE_SET_TYPE, InstanceNames
+from orchestrator.model.arm.references import BALANCER, PUBLIC_ADDRESS, SECURITY_GROUP, VIRTUAL_NETWORK
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.instance import Instance
-from orchestrator.model.network.common import BALANCER, PUBLIC_ADDRESS, SECURITY_GROUP, VIRTUAL_NETWORK
 from orchestrator.model.network.interfaces import card_id, configuration_id
 from orchestrator.model.network.references import Use
 from orchestrator.model.network.shape import Shape

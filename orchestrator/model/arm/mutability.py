@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -57,15 +57,16 @@ NOT_BY_PATCH = (
 )
 
 
-def check_mutable(old: ScaleSetResource, new: ScaleSetResource) -> None:
-    """For PUT. Raises ``Conflict`` with code ``PropertyChangeNotAllowed`` and one detail for each offence."""
-    _raise(_offences(old, new))
+def check_mutable(old: ScaleSetResource, new: ScaleSetResource, spaces: Sequence[str] = ()) -> None:
+    """For PUT. ``spaces`` are the configured address spaces; the first is that of subnets with other names.
+    Raises ``Conflict`` with code ``PropertyChangeNotAllowed`` and one detail for each offence."""
+    _raise(_offences(old, new, spaces))
 
 
-def check_patchable(old: ScaleSetResource, new: ScaleSetResource) -> None:
+def check_patchable(old: ScaleSetResource, new: ScaleSetResource, spaces: Sequence[str] = ()) -> None:
     """For PATCH: what ``check_mutable`` checks, and that nothing changes which only a PUT may change."""
     offences = dict(_not_by_patch(old, new))
-    _raise((offences | dict(_offences(old, new))).items())
+    _raise((offences | dict(_offences(old, new, spaces))).items())
 
 
 def _raise(offences: Iterable[tuple[str, str]]) -> None:
@@ -78,8 +79,8 @@ def _raise(offences: Iterable[tuple[str, str]]) -> None:
     raise Conflict(message, code=CODE, target=details[0].target, details=details)
 
 
-def _offences(old: ScaleSetResource, new: ScaleSetResource) -> Iterator[tuple[str, str]]:
-    before, after = _values(old), _values(new)
+def _offences(old: ScaleSetResource, new: ScaleSetResource, spaces: Sequence[str]) -> Iterator[tuple[str, str]]:
+    before, after = _values(old, spaces), _values(new, spaces)
     for path, rule in RULES.items():
         if words := _BREACHES[rule](before[path], after[path]):
             yield path, f"{path} {words}."
@@ -87,11 +88,11 @@ def _offences(old: ScaleSetResource, new: ScaleSetResource) -> Iterator[tuple[st
     yield from _plan_offences(old, new)
 
 
-def _values(resource: ScaleSetResource) -> dict[str, Any]:
+def _values(resource: ScaleSetResource, spaces: Sequence[str]) -> dict[str, Any]:
     """What each rule compares. Of the network it is the address space: it alone makes a difference to guests."""
     shown = resource.to_json()
     network = resource.profile.network_profile
-    space = network.address_space.lower() if network else None
+    space = network.address_space(spaces).lower() if network else None
     return {path: _at(shown, path) for path in RULES} | {_ADDRESS_SPACE: space}
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
-from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, bad_value, not_possible
+from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, Whole, bad_value, not_possible
 from orchestrator.model.arm.envelope import Tags
+from orchestrator.model.arm.references import (
+    GatewayPoolReference,
+    GroupReference,
+    NatPoolReference,
+    PoolReference,
+    SubnetReference,
+)
 from orchestrator.model.arm.storage import DeleteOption
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _FALSE = (False,)
-_NO_BALANCER = "there are no load balancers yet"
-_NO_FILTER = "there are no security groups yet, so nothing would be filtered"
+_NO_GROUPS = "there are no application security groups"
+_NO_RANGES = "there are no ranges of public addresses"
+_NO_NAMES = "there is no public zone of names"
 _SUBNET_ID = re.compile(
     r"^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Network/virtualNetworks/[^/]+/subnets/"
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,79})/?$",
@@ -25,19 +35,39 @@ _OWN_ID = re.compile(
 )
 
 
-def address_space_of(subnet_id: str) -> str | None:
-    """The configured address space that a subnet's id names, by the subnet's own name."""
-    found = _SUBNET_ID.match(subnet_id) or _OWN_ID.match(subnet_id)
-    return found["name"] if found else None
+def is_own_space(subnet_id: str) -> bool:
+    """Whether an id is that of a configured address space, and not of a subnet."""
+    return _OWN_ID.match(subnet_id) is not None
+
+
+def address_space_of(subnet_id: str, spaces: Sequence[str]) -> str:
+    """The configured address space that gives addresses on a subnet: the one whose name is the subnet's, and else
+    the first. ``spaces`` are those configured; an id of a space names that one, configured or not."""
+    found = _OWN_ID.match(subnet_id) or _SUBNET_ID.match(subnet_id)
+    name = found["name"] if found else ""
+    default = name if is_own_space(subnet_id) or not spaces else spaces[0]
+    return next((each for each in spaces if each.lower() == name.lower()), default)
 
 
 def _check_subnet_id(value: str) -> str:
-    if address_space_of(value) is None:
+    if is_own_space(value):
+        return value
+    if not _SUBNET_ID.match(value):
         raise bad_value(
-            "must be /providers/Vmss.Local/addressSpaces/NAME or the id of a subnet "
-            "(…/virtualNetworks/NETWORK/subnets/NAME), where NAME is a configured address space"
+            "must be the id of a subnet (…/virtualNetworks/NETWORK/subnets/NAME), or "
+            "/providers/Vmss.Local/addressSpaces/NAME of a configured address space"
         )
-    return value
+    return SubnetReference(id=value).id
+
+
+def _check_ipv4(value: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(value))
+    except ValueError:
+        raise bad_value("must be an IPv4 address such as 10.0.0.4") from None
+
+
+Ipv4 = Annotated[str, AfterValidator(_check_ipv4)]
 
 
 def _only_primary(value: bool) -> bool:
@@ -78,6 +108,42 @@ class Subnet(ArmModel):
     id: Annotated[str, AfterValidator(_check_subnet_id)]
 
 
+class DnsSettings(ArmModel):
+    dns_servers: tuple[Ipv4, ...] = ()
+
+
+class PublicDnsSettings(ArmModel):
+    domain_name_label: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = None
+    domain_name_label_scope: Annotated[Any, Refused(_NO_NAMES)] = None
+
+
+class PublicAddressProperties(ArmModel):
+    idle_timeout_in_minutes: Annotated[Whole, Field(ge=4, le=30)] | None = None
+    dns_settings: PublicDnsSettings | None = None
+    ip_tags: Annotated[Any, Refused("there is one kind of route to the Internet")] = None
+    public_ip_prefix: Annotated[Any, Refused(_NO_RANGES)] = Field(default=None, alias="publicIPPrefix")
+    public_ip_address_version: Annotated[
+        AddressVersion | None, Only((AddressVersion.IPV4,), "address spaces hold IPv4 addresses only")
+    ] = Field(default=None, alias="publicIPAddressVersion")
+    delete_option: Annotated[
+        DeleteOption | None, Only((DeleteOption.DELETE,), "an instance's address goes with the instance")
+    ] = None
+
+
+class PublicSku(ArmModel):
+    """Its words are Azure's; nothing goes by them."""
+
+    name: Annotated[str, StringConstraints(max_length=64)] | None = None
+    tier: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class PublicAddressConfiguration(ArmModel):
+    name: _Name
+    sku: PublicSku | None = None
+    tags: Tags | None = None
+    properties: PublicAddressProperties | None = None
+
+
 class IpConfigurationProperties(ArmModel):
     subnet: Subnet
     primary: Primary = True
@@ -87,13 +153,13 @@ class IpConfigurationProperties(ArmModel):
     private_ip_address_prefix_length: Annotated[Any, Refused("each instance has one address")] = Field(
         default=None, alias="privateIPAddressPrefixLength"
     )
-    public_ip_address_configuration: Annotated[Any, Refused("there are no public addresses")] = Field(
+    public_ip_address_configuration: PublicAddressConfiguration | None = Field(
         default=None, alias="publicIPAddressConfiguration"
     )
-    load_balancer_backend_address_pools: Annotated[Any, Refused(_NO_BALANCER)] = None
-    load_balancer_inbound_nat_pools: Annotated[Any, Refused(_NO_BALANCER)] = None
-    application_gateway_backend_address_pools: Annotated[Any, Refused(_NO_BALANCER)] = None
-    application_security_groups: Annotated[Any, Refused(_NO_FILTER)] = None
+    load_balancer_backend_address_pools: tuple[PoolReference, ...] | None = None
+    load_balancer_inbound_nat_pools: tuple[NatPoolReference, ...] | None = None
+    application_gateway_backend_address_pools: tuple[GatewayPoolReference, ...] | None = None
+    application_security_groups: Annotated[Any, Refused(_NO_GROUPS)] = None
 
 
 class IpConfiguration(ArmModel):
@@ -103,17 +169,18 @@ class IpConfiguration(ArmModel):
 
 
 class NicProperties(ArmModel):
-    """What would change the traffic of a guest and does not is refused, so that nobody relies on it."""
+    """What Azure's clients send for every set is taken where it has no effect yet, and ``network_notices`` says so.
+    All else that would change the traffic of a guest and does not is refused, so that nobody relies on it."""
 
     primary: Primary = True
-    enable_accelerated_networking: Annotated[Flag | None, Only(_FALSE, "guests have virtio cards")] = None
+    enable_accelerated_networking: Flag | None = None
     disable_tcp_state_tracking: Annotated[Flag | None, Only(_FALSE, "no connection is tracked here")] = None
     enable_fpga: Annotated[Flag | None, Only(_FALSE, "guests have virtio cards")] = None
     enable_ip_forwarding: Annotated[Flag | None, Only(_FALSE, "no route leads through a guest")] = Field(
         default=None, alias="enableIPForwarding"
     )
-    network_security_group: Annotated[Any, Refused(_NO_FILTER)] = None
-    dns_settings: Annotated[Any, Refused("the address space names its guests' servers")] = None
+    network_security_group: GroupReference | None = None
+    dns_settings: DnsSettings | None = None
     delete_option: Annotated[
         DeleteOption | None, Only((DeleteOption.DELETE,), "an instance's card goes with the instance")
     ] = None
@@ -136,7 +203,7 @@ class NicConfiguration(ArmModel):
 
 class NetworkProfile(ArmModel):
     health_probe: Annotated[
-        Any, Refused("there are no load balancers yet; externalHealthProbe asks guests from outside")
+        Any, Refused("no load balancer asks probes yet; externalHealthProbe asks guests from outside")
     ] = None
     network_api_version: NetworkApiVersion | None = None
     network_interface_configurations: tuple[NicConfiguration, ...]
@@ -147,10 +214,13 @@ class NetworkProfile(ArmModel):
         return _one(value, "network interface configuration")
 
     @property
-    def address_space(self) -> str:
-        """The configured address space that gives the guests their addresses."""
+    def subnet_id(self) -> str:
         [card] = self.network_interface_configurations
-        return address_space_of(card.properties.ip_configurations[0].properties.subnet.id) or ""
+        return card.properties.ip_configurations[0].properties.subnet.id
+
+    def address_space(self, spaces: Sequence[str]) -> str:
+        """That of the ``spaces`` configured which gives the guests their addresses."""
+        return address_space_of(self.subnet_id, spaces)
 
 
 _T = TypeVar("_T")

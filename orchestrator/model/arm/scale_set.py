@@ -66,7 +66,7 @@ class SpotRestorePolicy(ArmModel):
 
 
 class ScaleSetProperties(ArmModel):
-    read_only: ClassVar[frozenset[str]] = frozenset({"provisioningstate", "uniqueid", "timecreated"})
+    read_only: ClassVar[frozenset[str]] = frozenset({"provisioningstate", "uniqueid", "timecreated", "warnings"})
     quiet: ClassVar[frozenset[str]] = frozenset(
         {
             "do_not_run_extensions_on_overprovisioned_vms",

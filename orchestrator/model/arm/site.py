@@ -57,10 +57,11 @@ def _place_problems(resource: ScaleSetResource, site: Site) -> Iterator[ErrorDet
         words = f"properties.hostGroup: no host is in a group '{group.name}' (there is {known})."
         yield ErrorDetail(BadInput.code, words, "properties.hostGroup")
     network = resource.profile.network_profile
-    if network and network.address_space not in site.address_spaces:
+    if network and network.address_space(site.address_spaces) not in site.address_spaces:
         path = "properties.virtualMachineProfile.networkProfile"
         known = ", ".join(site.address_spaces) or "none"
-        words = f"{path}: there is no address space '{network.address_space}' (there is {known})."
+        space = network.address_space(site.address_spaces)
+        words = f"{path}: there is no address space '{space}' (there is {known})."
         yield ErrorDetail(BadInput.code, words, path)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 _PROFILE = "properties.virtualMachineProfile"
 _RETRY = "properties.resiliencyPolicy"
 _CARD = f"{_PROFILE}.networkProfile.networkInterfaceConfigurations[]"
+_IP = f"{_CARD}.properties.ipConfigurations[].properties"
+_PUBLIC = f"{_IP}.publicIPAddressConfiguration"
 _EXTENSION = f"{_PROFILE}.extensionProfile.extensions[].properties"
 
 _NO_MARKET = "There is no marketplace. While a plan is there, the image can change its version only"
@@ -15,6 +17,9 @@ _TRIED_AGAIN = "What failed is always tried again"
 _NO_NOTICE = "No notice is given, so none can be short or long"
 _COMES_WITH = "Extensions are part of the daemon and come with it"
 _POOL_DECIDES = "The host's storage pool decides; Azure's kinds of disk do not exist here"
+_NO_BALANCER = "Nothing is balanced or forwarded yet (a warning says so)"
+_NO_ADDRESS = "No public address is given yet (a warning says so)"
+_VIRTIO = "Guests have virtio cards, whatever is wished (a warning says so)"
 _A_NAME = "A name for its reader; nothing else goes by it"
 
 STORED_ONLY: Mapping[str, str] = {
@@ -38,7 +43,19 @@ STORED_ONLY: Mapping[str, str] = {
     f"{_PROFILE}.networkProfile.networkApiVersion": "There is one way in which cards are made",
     f"{_CARD}.name": _A_NAME,
     f"{_CARD}.tags": "Cards are no resources of their own, so nobody could ask for their tags",
+    f"{_CARD}.properties.enableAcceleratedNetworking": _VIRTIO,
+    f"{_CARD}.properties.networkSecurityGroup.id": "Nothing is filtered yet (a warning says so)",
+    f"{_CARD}.properties.dnsSettings.dnsServers": "The address space names its guests' servers (a warning says so)",
     f"{_CARD}.properties.ipConfigurations[].name": _A_NAME,
+    f"{_IP}.loadBalancerBackendAddressPools[].id": _NO_BALANCER,
+    f"{_IP}.loadBalancerInboundNatPools[].id": _NO_BALANCER,
+    f"{_IP}.applicationGatewayBackendAddressPools[].id": _NO_BALANCER,
+    f"{_PUBLIC}.name": _NO_ADDRESS,
+    f"{_PUBLIC}.tags": _NO_ADDRESS,
+    f"{_PUBLIC}.sku.name": _NO_ADDRESS,
+    f"{_PUBLIC}.sku.tier": _NO_ADDRESS,
+    f"{_PUBLIC}.properties.idleTimeoutInMinutes": _NO_ADDRESS,
+    f"{_PUBLIC}.properties.dnsSettings.domainNameLabel": _NO_ADDRESS,
     f"{_PROFILE}.diagnosticsProfile.bootDiagnostics.enabled": (
         "The serial log of every guest is always kept (`vmss console`)"
     ),

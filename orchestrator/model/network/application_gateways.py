@@ -8,20 +8,16 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, Whole, bad_value
-from orchestrator.model.arm.warnings import Notice
-from orchestrator.model.network.common import (
+from orchestrator.model.arm.network import Ipv4
+from orchestrator.model.arm.references import (
     GATEWAY,
     AddressReference,
-    Allocation,
-    Child,
-    ChildProperties,
-    ExtendedResource,
-    Ipv4,
-    Port,
+    GatewayPoolReference,
     Reference,
     SubnetReference,
-    Zones,
 )
+from orchestrator.model.arm.warnings import Notice
+from orchestrator.model.network.common import Allocation, Child, ChildProperties, ExtendedResource, Port, Zones
 from orchestrator.model.network.load_balancers import refers_to_own
 from orchestrator.model.network.shape import InUse, Shape
 
@@ -47,10 +43,6 @@ class FrontendReference(Reference):
 
 class PortReference(Reference):
     types = (f"{GATEWAY}/frontendPorts",)
-
-
-class PoolReference(Reference):
-    types = (f"{GATEWAY}/backendAddressPools",)
 
 
 class SettingsReference(Reference):
@@ -193,7 +185,7 @@ class RuleProperties(_Properties):
     rule_type: Annotated[RuleType, Only((RuleType.BASIC,), _BASIC)] = RuleType.BASIC
     priority: Annotated[Whole, Field(ge=1, le=20_000)] | None = None
     http_listener: ListenerReference
-    backend_address_pool: PoolReference
+    backend_address_pool: GatewayPoolReference
     backend_http_settings: SettingsReference
     url_path_map: Annotated[Any, Refused(_BASIC)] = None
     redirect_configuration: Annotated[Any, Refused(_BASIC)] = None

@@ -5,21 +5,11 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints
 
-from orchestrator.errors import BadInput
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, Whole, bad_value
 from orchestrator.model.arm.envelope import Tags
 from orchestrator.model.arm.scale_set import canonical_location
-from orchestrator.model.resource_id import ResourceId, parse_resource_id
-
-NAMESPACE = "Microsoft.Network"
-VIRTUAL_NETWORK = f"{NAMESPACE}/virtualNetworks"
-SUBNET = f"{VIRTUAL_NETWORK}/subnets"
-PUBLIC_ADDRESS = f"{NAMESPACE}/publicIPAddresses"
-SECURITY_GROUP = f"{NAMESPACE}/networkSecurityGroups"
-BALANCER = f"{NAMESPACE}/loadBalancers"
-GATEWAY = f"{NAMESPACE}/applicationGateways"
 
 ResourceName = Annotated[
     str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_])?$")
@@ -82,45 +72,6 @@ class ChildProperties(ArmModel):
     read_only: ClassVar[frozenset[str]] = frozenset({"provisioningstate"})
 
 
-class Reference(ArmModel):
-    """Another resource by its id, whose ``type`` is one of ``types``. It is kept in Azure's spelling."""
-
-    types: ClassVar[tuple[str, ...]] = ()
-    id: str
-
-    @field_validator("id")
-    @classmethod
-    def _spelt(cls, value: str) -> str:
-        try:
-            given = parse_resource_id(value)
-        except BadInput as error:
-            raise bad_value(f"is no id of a resource: {error.message.rstrip('.')}") from None
-        kind = next((each for each in cls.types if each.lower() == given.type.lower()), None)
-        if kind is None:
-            raise bad_value(f"must be the id of {' or '.join(cls.types)}, not of {given.type[:100]}")
-        namespace, *types = kind.split("/")
-        return str(ResourceId(given.subscription_id, given.resource_group, namespace, tuple(types), given.names))
-
-
-class SubnetReference(Reference):
-    types = (SUBNET,)
-
-
-class AddressReference(Reference):
-    types = (PUBLIC_ADDRESS,)
-
-
-class GroupReference(Reference):
-    types = (SECURITY_GROUP,)
-
-
-def _ipv4(value: str) -> str:
-    try:
-        return str(ipaddress.IPv4Address(value))
-    except ValueError:
-        raise bad_value("must be an IPv4 address such as 10.0.0.4") from None
-
-
 def _prefix(value: str) -> str:
     try:
         ipaddress.ip_network(value, strict=True)
@@ -137,7 +88,6 @@ def _ipv4_prefix(value: str) -> str:
     return _prefix(value)
 
 
-Ipv4 = Annotated[str, AfterValidator(_ipv4)]
 Prefix = Annotated[str, AfterValidator(_ipv4_prefix)]
 OnlyIpv4 = Annotated[IpVersion, Only((IpVersion.IPV4,), "networks hold IPv4 addresses only")]
 NotYet = Annotated[Flag | None, Only((False,), "nothing here does it")]

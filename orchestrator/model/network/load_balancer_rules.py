@@ -7,20 +7,9 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from orchestrator.model.arm.base import ArmEnum, Flag, Only, Refused, Whole, bad_value
-from orchestrator.model.network.common import (
-    BALANCER,
-    AddressReference,
-    Allocation,
-    AnyPort,
-    Child,
-    ChildProperties,
-    Ipv4,
-    OnlyIpv4,
-    Port,
-    Reference,
-    SubnetReference,
-    Zones,
-)
+from orchestrator.model.arm.network import Ipv4
+from orchestrator.model.arm.references import BALANCER, AddressReference, PoolReference, Reference, SubnetReference
+from orchestrator.model.network.common import Allocation, AnyPort, Child, ChildProperties, OnlyIpv4, Port, Zones
 
 _BANNED = frozenset({19, 21, 25, 70, 110, 119, 143, 220, 993})  # reference 4.8
 _NO_ADDRESSES = "instances come into a pool by the model of their scale set"
@@ -30,16 +19,8 @@ class FrontendReference(Reference):
     types = (f"{BALANCER}/frontendIPConfigurations",)
 
 
-class PoolReference(Reference):
-    types = (f"{BALANCER}/backendAddressPools",)
-
-
 class ProbeReference(Reference):
     types = (f"{BALANCER}/probes",)
-
-
-class NatPoolReference(Reference):
-    types = (f"{BALANCER}/inboundNatPools",)
 
 
 class Transport(ArmEnum):

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from orchestrator.errors import ErrorDetail
 from orchestrator.model.arm.base import ArmModel, Refused
+from orchestrator.model.arm.references import BALANCER
 from orchestrator.model.arm.warnings import Notice
-from orchestrator.model.network.common import BALANCER, ExtendedResource, NetworkSku
+from orchestrator.model.network.common import ExtendedResource, NetworkSku
 from orchestrator.model.network.load_balancer_rules import Frontend, NatPool, NatRule, Outbound, Pool, Probe, Rule
 from orchestrator.model.network.references import top_of, uses_in
 from orchestrator.model.network.shape import InUse, Json, Shape

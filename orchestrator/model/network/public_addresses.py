@@ -9,15 +9,9 @@ from pydantic import Field, StringConstraints
 
 from orchestrator.errors import ErrorDetail
 from orchestrator.model.arm.base import ArmModel, Only, Refused, Whole
+from orchestrator.model.arm.references import PUBLIC_ADDRESS
 from orchestrator.model.arm.warnings import Notice
-from orchestrator.model.network.common import (
-    PUBLIC_ADDRESS,
-    Allocation,
-    ExtendedResource,
-    IpVersion,
-    NetworkSku,
-    Zones,
-)
+from orchestrator.model.network.common import Allocation, ExtendedResource, IpVersion, NetworkSku, Zones
 from orchestrator.model.network.shape import InUse, Json, Shape
 from orchestrator.model.resource_id import ResourceId
 

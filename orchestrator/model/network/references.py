@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,15 +54,15 @@ def _target(text: str) -> ResourceId | None:
         return None
 
 
-def respelt(value: Any, spell: Callable[[ResourceId], ResourceId]) -> Any:
-    """The same body, with every reference as ``spell`` has it."""
+def respelt(value: Any, spelling: Mapping[str, ResourceId]) -> Any:
+    """The same body, with the references of these keys as they are spelt here."""
     if isinstance(value, Mapping):
-        made = {name: respelt(inner, spell) for name, inner in value.items()}
-        found = made.get("id")
-        if isinstance(found, str) and (target := _target(found)):
-            made["id"] = str(spell(target))
+        made = {name: respelt(inner, spelling) for name, inner in value.items()}
+        target = _target(made["id"]) if isinstance(made.get("id"), str) else None
+        if target is not None and target.key in spelling:
+            made["id"] = str(spelling[target.key])
         return made
-    return [respelt(each, spell) for each in value] if isinstance(value, list | tuple) else value
+    return [respelt(each, spelling) for each in value] if isinstance(value, list | tuple) else value
 
 
 def is_within(target: ResourceId, whole: ResourceId) -> bool:

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from orchestrator.errors import ErrorDetail
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, Whole, bad_value
+from orchestrator.model.arm.references import SECURITY_GROUP
 from orchestrator.model.arm.warnings import Notice
-from orchestrator.model.network.common import SECURITY_GROUP, Child, ChildProperties, ExtendedResource
+from orchestrator.model.network.common import Child, ChildProperties, ExtendedResource
 from orchestrator.model.network.shape import InUse, Json, Shape
 from orchestrator.model.resource_id import ResourceId
 

@@ -11,17 +11,10 @@ from pydantic import Field, field_validator
 
 from orchestrator.errors import ErrorDetail
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, bad_value
+from orchestrator.model.arm.network import Ipv4
+from orchestrator.model.arm.references import VIRTUAL_NETWORK, GroupReference
 from orchestrator.model.arm.warnings import Notice
-from orchestrator.model.network.common import (
-    VIRTUAL_NETWORK,
-    Child,
-    ChildProperties,
-    ExtendedResource,
-    GroupReference,
-    Ipv4,
-    NotYet,
-    Prefix,
-)
+from orchestrator.model.network.common import Child, ChildProperties, ExtendedResource, NotYet, Prefix
 from orchestrator.model.network.shape import InUse, Json, Shape
 from orchestrator.model.resource_id import ResourceId
 

@@ -279,11 +279,17 @@ def nic(**ip_properties: Any) -> Json:
     return {"name": "nic", "properties": {"primary": "true", "ipConfigurations": [ip]}}
 
 
-def test_a_subnets_name_is_the_address_space() -> None:
+@pytest.mark.parametrize(
+    ("spaces", "wanted"),
+    [(("first", "fabric"), "fabric"), (("first", "FABRIC"), "FABRIC"), (("first", "other"), "first"), ((), "fabric")],
+)
+def test_a_subnet_is_in_the_address_space_of_its_name_or_else_in_the_first(
+    spaces: tuple[str, ...], wanted: str
+) -> None:
     given = at("vm.networkProfile", {"networkInterfaceConfigurations": [nic()]})
     network = parse_scale_set(given, name="web").profile.network_profile
     assert network is not None
-    assert network.address_space == "fabric"
+    assert network.address_space(spaces) == wanted
 
 
 def test_a_second_card_is_not_possible_yet() -> None:
@@ -291,10 +297,14 @@ def test_a_second_card_is_not_possible_yet() -> None:
     assert refused(given, NotPossible).code == "OperationNotAllowed"
 
 
-def test_a_load_balancer_pool_is_refused_by_name() -> None:
-    card = nic(loadBalancerBackendAddressPools=[{"id": "/x"}])
-    error = refused(at("vm.networkProfile", {"networkInterfaceConfigurations": [card]}), NotPossible)
-    assert "loadBalancerBackendAddressPools" in error.message
+@pytest.mark.parametrize(
+    "wrong", ["/x", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/loadBalancers/b/probes/p"]
+)
+def test_a_pool_is_named_by_the_id_of_a_pool(wrong: str) -> None:
+    card = nic(loadBalancerBackendAddressPools=[{"id": wrong}])
+    error = refused(at("vm.networkProfile", {"networkInterfaceConfigurations": [card]}))
+    assert error.target is not None
+    assert error.target.endswith("loadBalancerBackendAddressPools[0].id")
 
 
 def extensions(*pairs: tuple[str, Json]) -> Json:

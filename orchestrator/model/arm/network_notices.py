@@ -1,0 +1,54 @@
+"""What a scale set's network asks for that has no effect yet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from orchestrator.model.arm.network import address_space_of, is_own_space
+from orchestrator.model.arm.warnings import Notice
+
+_CARD = "properties.virtualMachineProfile.networkProfile.networkInterfaceConfigurations[0].properties"
+_IP = f"{_CARD}.ipConfigurations[0].properties"
+_POOLS = (
+    ("loadBalancerBackendAddressPools", "No traffic is balanced yet: no instance receives any from the pools."),
+    ("loadBalancerInboundNatPools", "No port is forwarded yet: instances have no port of the load balancer."),
+    ("applicationGatewayBackendAddressPools", "No application gateway hands requests to instances yet."),
+)
+
+
+def network_notices(model: Mapping[str, Any], spaces: Sequence[str]) -> list[Notice]:
+    """From a set's canonical model; ``spaces`` are the configured address spaces."""
+    network = model["properties"]["virtualMachineProfile"].get("networkProfile") or {}
+    found: list[Notice] = []
+    for card in network.get("networkInterfaceConfigurations", ()):
+        found += _of_card(card["properties"])
+        for each in card["properties"]["ipConfigurations"]:
+            found += _of_address(each["properties"], spaces)
+    return found
+
+
+def _of_card(card: Mapping[str, Any]) -> Iterator[Notice]:
+    if card.get("networkSecurityGroup"):
+        words = "Nothing is filtered: the security group has no effect yet, and every port of a guest is open."
+        yield Notice("NothingIsFiltered", words, f"{_CARD}.networkSecurityGroup")
+    if (card.get("dnsSettings") or {}).get("dnsServers"):
+        words = "The DNS servers have no effect: guests ask those of the address space."
+        yield Notice("DnsServersHaveNoEffect", words, f"{_CARD}.dnsSettings.dnsServers")
+    if card.get("enableAcceleratedNetworking"):
+        words = "Accelerated networking has no effect: guests have virtio cards."
+        yield Notice("NoAcceleratedNetworking", words, f"{_CARD}.enableAcceleratedNetworking")
+
+
+def _of_address(address: Mapping[str, Any], spaces: Sequence[str]) -> Iterator[Notice]:
+    for name, words in _POOLS:
+        if address.get(name):
+            yield Notice("NothingIsBalanced", words, f"{_IP}.{name}")
+    if address.get("publicIPAddressConfiguration"):
+        words = "No public address is given yet: instances have the one of their network only."
+        yield Notice("NoPublicAddress", words, f"{_IP}.publicIPAddressConfiguration")
+    subnet = address["subnet"]["id"]
+    space = address_space_of(subnet, spaces)
+    if not is_own_space(subnet) and subnet.rpartition("/")[2].lower() != space.lower():
+        words = f"The subnet's address prefix has no effect: instances are on the hosts' network '{space}'."
+        yield Notice("SubnetPrefixHasNoEffect", words, f"{_IP}.subnet")
