@@ -138,7 +138,13 @@ class Daemon:
         tokens = Tokens(key, issuer, config.tenant_id, config.token_lifetime_s)
         throttle = Throttle(config.reads_per_minute, config.writes_per_minute, time.monotonic)
         return Identity(
-            tokens, throttle, config.names_served, config.https_url, config.metadata_identity, owner.path
+            tokens,
+            throttle,
+            config.names_served,
+            config.https_url,
+            config.metadata_identity,
+            owner.path,
+            self.certificates.ca_file,
         )
 
     async def run(self, listeners: Listeners) -> None:

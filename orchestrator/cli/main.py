@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from orchestrator.cli import (
     apply,
+    az,
     events,
     instances,
     model_diff,
@@ -25,7 +26,9 @@ from orchestrator.cli.client import OWN
 from orchestrator.cli.command import command
 from orchestrator.cli.extensions import extension_app
 from orchestrator.cli.faults import EXIT_CODES, EXIT_INTERRUPTED, EXIT_OK, DaemonUnreachable, Interrupted, exit_code
+from orchestrator.cli.groups import group_app
 from orchestrator.cli.hosts import host_app
+from orchestrator.cli.principals import principal_app
 from orchestrator.cli.run_command import run_command_app
 from orchestrator.cli.session import Session, Wiring
 from orchestrator.errors import VmssError
@@ -100,6 +103,9 @@ def _assemble() -> None:
     app.add_typer(extension_app, name="extension", rich_help_panel=_OTHER)
     app.add_typer(run_command_app, name="run-command", rich_help_panel=_OTHER)
     app.add_typer(host_app, name="host", rich_help_panel=_OTHER)
+    app.add_typer(group_app, name="group", rich_help_panel=_OTHER)
+    app.add_typer(principal_app, name="principal", rich_help_panel=_OTHER)
+    az.register(app, _OTHER)
     for name, (_, line) in _LAZY.items():
         app.add_typer(typer.Typer(help=line), name=name, rich_help_panel=_OTHER)
 

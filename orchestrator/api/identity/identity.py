@@ -24,7 +24,7 @@ _TENANT_WORDS = frozenset({"adfs", "common", "organizations"})
 class Identity:
     """``names``: by which the ports are called, beside loopback's. ``https_url`` is ``None`` where HTTPS is off.
     ``metadata_identity``: the principal whose token anyone gets who asks the instance metadata endpoint.
-    ``owner_file``: where the first owner's secret lies."""
+    ``owner_file``: where the first owner's secret lies; ``ca_file``: whom clients have to trust."""
 
     tokens: Tokens
     throttle: Throttle
@@ -32,6 +32,7 @@ class Identity:
     https_url: str | None = None
     metadata_identity: str | None = None
     owner_file: Path | None = None
+    ca_file: Path | None = None
 
     def is_own_name(self, host: str, *, is_tls: bool) -> bool:
         """Names beyond loopback's are for TLS alone, where the certificate says them, too."""
