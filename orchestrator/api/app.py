@@ -37,6 +37,7 @@ from orchestrator.api.front import FrontDoor
 from orchestrator.api.identity import login, managed, metadata, principals
 from orchestrator.api.identity.gate import Gate
 from orchestrator.api.identity.identity import Identity
+from orchestrator.api.insights import kinds as insights
 from orchestrator.api.jobs import Jobs, Worker
 from orchestrator.api.kinds import Kind, Kinds
 from orchestrator.api.manager import export, generic, groups, listing, providers, subscriptions, tags
@@ -83,7 +84,7 @@ _MODULES = (
     managed,
     login,
 )
-_KINDS: tuple[Kind, ...] = (ScaleSetKind(), DeploymentKind(), *network.KINDS)
+_KINDS: tuple[Kind, ...] = (ScaleSetKind(), DeploymentKind(), *network.KINDS, *insights.KINDS)
 _WORKERS: tuple[Worker, ...] = (delete_groups,)
 
 

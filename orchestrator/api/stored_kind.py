@@ -111,11 +111,9 @@ class StoredKind:
 
     def _show(self, api: Api, record: StoredResource, uses: Sequence[Use]) -> Json:
         body = copy.deepcopy(dict(record.body))
-        properties = {
-            "provisioningState": "Succeeded",
-            "resourceGuid": stable_uuid(f"{record.key} {record.created_at}"),
-            **body.pop("properties", {}),
-        }
+        properties = {"provisioningState": "Succeeded", **body.pop("properties", {})}
+        if self.shape.has_guid:
+            properties["resourceGuid"] = stable_uuid(f"{record.key} {record.created_at}")
         view: Json = {
             "name": record.id.name,
             "id": str(record.id),

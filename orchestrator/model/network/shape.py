@@ -7,6 +7,7 @@ A body without ``properties`` changes only what it names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,8 @@ class InUse:
 @dataclass(frozen=True, slots=True)
 class Shape:
     """``collections`` names the arrays of children in ``properties``; ``addressable`` those that have addresses.
-    ``rules`` look at a canonical body. ``show`` adds to a view what is only shown."""
+    ``rules`` look at a canonical body. ``show`` adds to a view what is only shown. ``name`` is what the name
+    of a resource matches."""
 
     model: type[ArmModel]
     type: str
@@ -52,10 +54,15 @@ class Shape:
     in_use: InUse = InUse("Conflict", "is in use by")
     warnings: Callable[[Mapping[str, Any]], Iterable[Notice]] = _no_warnings
     show: Callable[[Json], None] = _nothing_more
+    name: str = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9_])?$"
+    has_guid: bool = True
 
     def parse(self, body: Mapping[str, Any], identity: ResourceId) -> Json:
         """The canonical body. Raises ``BadInput`` that names every offence at once."""
         check_name(body, identity)
+        if not re.match(self.name, identity.name, re.ASCII):
+            words = f"'{identity.name[:100]}' cannot be the name of a resource of type {self.type}."
+            raise BadInput(words, code="InvalidResourceName", target="name")
         try:
             made: Json = self.model.model_validate(body).to_json()
         except ValidationError as error:

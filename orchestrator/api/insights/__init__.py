@@ -1,0 +1,1 @@
+"""Microsoft.Insights: types of stored resources."""
