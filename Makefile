@@ -21,7 +21,8 @@ say = @printf '==> %s\n' "$(1)"
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo up down test check bench setup packages test-packages venv image test-images format lock \
+.PHONY: help demo up down test test-clients check bench setup packages test-packages venv image test-images format \
+	lock clients js-clients \
 	install-service clean
 
 help: ## say what there is
@@ -41,9 +42,28 @@ down: ## remove the lab: guests, hosts, daemon, files (images stay)
 
 test: setup test-packages test-images check ## set up, then all checks and tests, real guests included
 	$(call say,tests without guests: on all cores)
-	@$(SUDO) $(BIN)/python -m pytest -m 'not real' -n logical --dist worksteal
+	@$(SUDO) $(BIN)/python -m pytest -m 'not real and not clients' -n logical --dist worksteal
 	$(call say,tests on real guests: one by one)
-	@$(SUDO) $(BIN)/python -m pytest -m real --durations=10
+	@$(SUDO) $(BIN)/python -m pytest -m 'real and not clients' --durations=10
+
+test-clients: setup test-packages clients js-clients ## az, the SDKs and a storm of requests, unchanged, on real guests
+	$(call say,tests with Azure clients)
+	@$(SUDO) $(BIN)/python -m pytest -m clients --durations=10 tests/clients
+
+clients: .venv-clients/ready
+
+.venv-clients/ready: .ci/client-requirements.txt | packages
+	$(call say,az and the SDK of Python (two minutes when they are new))
+	@$(PYTHON) -m venv .venv-clients
+	@.venv-clients/bin/pip install -qq --disable-pip-version-check --requirement .ci/client-requirements.txt
+	@touch $@
+
+js-clients: tests/clients/js/node_modules/ready
+
+tests/clients/js/node_modules/ready: tests/clients/js/package-lock.json
+	$(call say,the SDK of JavaScript)
+	@.ci/js-clients.sh
+	@touch $@
 
 check: venv ## style, types and layers: what needs no guest and no root
 	$(call say,ruff)
@@ -97,5 +117,5 @@ install-service: setup ## offer vmssd to systemd: a unit file, neither enabled n
 	@$(VMSS) service install
 
 clean: ## remove the virtual environment and what tools left in this folder
-	@$(SUDO) rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	@$(SUDO) rm -rf .venv .venv-clients tests/clients/js/node_modules .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec $(SUDO) rm -rf {} +

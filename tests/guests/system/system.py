@@ -182,10 +182,10 @@ class TestedSet:
 
     __test__ = False
 
-    def __init__(self, daemon: Daemon, name: str) -> None:
+    def __init__(self, daemon: Daemon, name: str, group: str = "tests") -> None:
         self.daemon = daemon
         self.name = name
-        self.ref = SetRef("tests", name)
+        self.ref = SetRef(group, name)
         self.creation: Reply | None = None
 
     @property
