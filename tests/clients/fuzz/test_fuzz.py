@@ -27,7 +27,7 @@ PYTHON = Path(__file__).resolve().parents[3] / ".venv-clients" / "bin" / "python
 REQUESTS = int(os.environ.get("VMSS_FUZZ_REQUESTS", "20000"))
 SEED = int(os.environ.get("VMSS_FUZZ_SEED", secrets.randbelow(1_000_000)))
 AT_ONCE = 2
-ROUND_S = 150
+ROUND_S = 120
 ROUNDS_MAX = 4
 OPEN = {
     "/metadata/endpoints",
