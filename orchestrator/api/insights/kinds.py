@@ -18,8 +18,8 @@ _TARGET = "properties.targetResourceUri"
 
 
 def check_target(api: Api, own: ResourceId, body: Json) -> None:
-    """A setting is for a scale set that is there and has no other one; the set is spelt as it is named itself, and the setting's
-    name filled in.
+    """A setting is for a scale set that is there and has no other one. The set is spelt as it is named itself, and
+    the setting's name filled in.
 
     Raises ``BadInput`` (``InvalidResourceReference``) or ``Conflict``."""
     properties = body["properties"]

@@ -128,7 +128,13 @@ _IDS = {
     "loadBalancerInboundNatPools[]": f"{_NETWORK}/loadBalancers/b/inboundNatPools/p",
     "applicationGatewayBackendAddressPools[]": f"{_NETWORK}/applicationGateways/g/backendAddressPools/p",
 }
-_FLAGS = ("enableAcceleratedNetworking", "enabled", "enableVMAgentPlatformUpdates", "autoUpgradeMinorVersion", "enableAutomaticUpgrade")
+_FLAGS = (
+    "enableAcceleratedNetworking",
+    "enabled",
+    "enableVMAgentPlatformUpdates",
+    "autoUpgradeMinorVersion",
+    "enableAutomaticUpgrade",
+)
 
 
 def _a_value(path: str) -> tuple[Any, ...]:

@@ -281,7 +281,12 @@ def nic(**ip_properties: Any) -> Json:
 
 @pytest.mark.parametrize(
     ("spaces", "wanted"),
-    [(("first", "fabric"), "fabric"), (("first", "FABRIC"), "FABRIC"), (("first", "other"), "first"), ((), "fabric")],
+    [
+        (("first", "fabric"), "fabric"),
+        (("first", "FABRIC"), "FABRIC"),
+        (("first", "other"), "first"),
+        ((), "fabric"),
+    ],
 )
 def test_a_subnet_is_in_the_address_space_of_its_name_or_else_in_the_first(
     spaces: tuple[str, ...], wanted: str
