@@ -38,6 +38,7 @@ from orchestrator.api.identity import login, managed, metadata, principals
 from orchestrator.api.identity.gate import Gate
 from orchestrator.api.identity.identity import Identity
 from orchestrator.api.insights import kinds as insights
+from orchestrator.api.insights import not_yet
 from orchestrator.api.jobs import Jobs, Worker
 from orchestrator.api.kinds import Kind, Kinds
 from orchestrator.api.manager import export, generic, groups, listing, providers, subscriptions, tags
@@ -66,6 +67,7 @@ _MODULES = (
     compute_upgrades,
     compute_virtual_machines,
     interfaces,
+    not_yet,
     differences,
     operations,
     subscriptions,

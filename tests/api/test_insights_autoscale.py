@@ -152,3 +152,10 @@ def test_mail_that_nobody_sends_is_said(web: World) -> None:
     body = setting(notifications=[{"operation": "Scale", "email": {"customEmails": ["me@here"]}}])
     codes = [each["code"] for each in web.put(ONE, body).json()["properties"]["warnings"]]
     assert "NoMailIsSent" in codes
+
+
+@pytest.mark.parametrize("name", ["metrics", "metricDefinitions", "diagnosticSettings"])
+def test_what_is_not_measured_yet_is_refused_by_name(web: World, name: str) -> None:
+    answer = web.send("GET", f"{SET}/providers/Microsoft.Insights/{name}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "OperationNotAllowed")
+    assert web.send("GET", f"{SET}x/providers/microsoft.insights/{name}").status_code == 404

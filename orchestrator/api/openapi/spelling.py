@@ -21,7 +21,7 @@ _WORDS = """
     loadBalancers networkSecurityGroups applicationGateways autoscaleSettings openapi.json
     frontendIPConfigurations backendAddressPools loadBalancingRules probes inboundNatRules outboundRules
     inboundNatPools
-    securityRules defaultSecurityRules
+    securityRules defaultSecurityRules metrics metricDefinitions diagnosticSettings
     capabilities moveResources validateMoveResources checkZonePeers nics networkProfiles
 """
 _PARAMETER = re.compile(r"^\{(?P<name>\w+)(?::path)?\}$")
