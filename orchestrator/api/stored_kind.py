@@ -16,7 +16,7 @@ from orchestrator.api.references import all_uses, check_location, resolved, user
 from orchestrator.errors import BadInput, Conflict, NotFound
 from orchestrator.model.arm.scale_set import canonical_location
 from orchestrator.model.arm.statuses import Json, stable_uuid
-from orchestrator.model.arm.warnings import messages, with_warnings
+from orchestrator.model.arm.warnings import with_warnings
 from orchestrator.model.network.references import Use
 from orchestrator.model.network.shape import Shape, check_name, member, replaced
 from orchestrator.model.resource import StoredResource
@@ -57,12 +57,8 @@ class StoredKind:
         made = self._made(api, identity, before, body)
         is_new = before is None
         if made != before:
-            with api.store.write() as tx:
-                tx.put_resource(made)
-        view = self._show(api, made, all_uses(api))
-        if made != before:
-            _tell(api, view, "made" if is_new else "changed")
-        return Put(view, is_new)
+            self._write(api, made, "made" if is_new else "changed")
+        return Put(self._show(api, made, all_uses(api)), is_new)
 
     def delete(self, api: Api, identity: ResourceId, *, is_forced: bool = False) -> Operation | None:
         """Done at once. Being forced makes no difference: what is in use stays."""
@@ -82,6 +78,16 @@ class StoredKind:
         if users:
             words = f"{identity} {self.shape.in_use.words} {', '.join(users[:10])} and cannot be deleted."
             raise Conflict(words, code=self.shape.in_use.code, target=str(identity))
+
+    def _write(self, api: Api, made: StoredResource, what: str) -> None:
+        """With an event, which says as the log does what of it has no effect."""
+        told = [each.message for each in self.shape.warnings(made.body)]
+        reason = " ".join([f"{self.type} {made.id.name} was {what}.", *told])
+        with api.store.write() as tx:
+            tx.put_resource(made)
+            tx.add_events([Event(api.now(), "request", EventPhase.NOTE, reason)])
+        if told and not api.store.is_rehearsing:
+            log.warning("a resource has no effect yet", resource=str(made.id), why=told)
 
     def _made(
         self, api: Api, identity: ResourceId, before: StoredResource | None, body: Mapping[str, Any]
@@ -230,14 +236,3 @@ def _above(identity: ResourceId) -> ResourceId:
     if parent is None:
         raise BadInput(f"{identity} has no parent.", code="InvalidResourceType")
     return parent
-
-
-def _tell(api: Api, view: Json, what: str) -> None:
-    """An event, and in the log too what of it has no effect."""
-    name, kind = view["name"], view["type"]
-    told = messages(view)
-    reason = " ".join([f"{kind} {name} was {what}.", *told])
-    with api.store.write() as tx:
-        tx.add_events([Event(api.now(), "request", EventPhase.NOTE, reason)])
-    if told and not api.store.is_rehearsing:
-        log.warning("a resource has no effect yet", resource=view["id"], why=told)
