@@ -23,6 +23,17 @@ class Verdict:
 
 RUNNING_ON = Verdict(OperationStatus.IN_PROGRESS)
 DONE = Verdict(OperationStatus.SUCCEEDED)
+_ENDS_RUNNING = frozenset(
+    {
+        OperationKind.START,
+        OperationKind.RESTART,
+        OperationKind.REIMAGE,
+        OperationKind.UPGRADE,
+        OperationKind.REDEPLOY,
+        OperationKind.EXTENSION,
+    }
+)
+"""Asked of what is wanted to run; who powers it off then wants these no more."""
 
 
 def judge_operation(
@@ -111,11 +122,13 @@ def _is_on_its_way(wish: SetWish, world: World) -> bool:
 
 
 def _judge_whole(wish: SetWish, world: World) -> Verdict:
-    """A rebalance of zones goes on by itself: nobody who writes meanwhile waits for its newcomer."""
+    """A rebalance of zones goes on by itself: nobody who writes meanwhile waits for its newcomer, or for what was
+    powered off on its way and goes on when it is started."""
     counted = [row for row in world.counted() if not is_newcomer(row)]
     leaving = [row for row in world.rows if row.is_gone and not row.is_lost]
     failed = [row for row in counted if row.stage in {Stage.FAILED, Stage.WAITING}]
-    moving = [row for row in counted if row.stage not in {Stage.FAILED, Stage.WAITING, Stage.READY}]
+    settled = {Stage.FAILED, Stage.WAITING, Stage.READY}
+    moving = [row for row in counted if row.stage not in settled and row.wanted_power is WantedPower.RUNNING]
     if moving or leaving or len(counted) < wish.capacity:
         return RUNNING_ON
     if failed:
@@ -146,6 +159,9 @@ def _judge_one(
         message = f"Instance {wish.id_of(number)} was powered off before it moved."
         preempted = Failure("OperationPreempted", message, world.now)
         return Verdict(OperationStatus.FAILED, row.failure or preempted)  # it stays where it is
+    if operation.kind in _ENDS_RUNNING and row.wanted_power is not WantedPower.RUNNING:
+        message = f"Instance {wish.id_of(number)} was powered off before the operation ended."
+        return Verdict(OperationStatus.FAILED, Failure("OperationPreempted", message, world.now))
     if operation.kind is OperationKind.HIBERNATE and (failure := _why_awake(operation, row)) is not None:
         return Verdict(OperationStatus.FAILED, failure)
     return DONE if _has_reached(operation, row, world) else RUNNING_ON
