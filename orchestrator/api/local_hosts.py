@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints
 
 from orchestrator.api.context import Api, ApiDep
 from orchestrator.api.queries import flag, takes
 from orchestrator.api.requests import BodyDep, query_flag
 from orchestrator.errors import BadInput, NotFound
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Whole
-from orchestrator.model.arm.problems import problems_of, raise_problems
+from orchestrator.model.arm.problems import parsed
 from orchestrator.model.arm.statuses import Json, time_text
 from orchestrator.model.guest import HostCapacity
 from orchestrator.model.host import HostConfig, HostLimits
@@ -145,11 +145,7 @@ def _read(body: dict[str, Any], name: str) -> HostConfig:
             "A host's name has 1 to 63 small letters, digits and '-', and begins with none of the last.",
             target="name",
         )
-    try:
-        return HostBody.model_validate(body).config(name)
-    except ValidationError as error:
-        raise_problems(problems_of(error, HostBody))
-        raise
+    return parsed(HostBody, body).config(name)
 
 
 @router.post(f"{HOSTS}/{{name}}/drain")

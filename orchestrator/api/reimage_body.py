@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from orchestrator.api.context import Api
 from orchestrator.errors import BadInput, ErrorDetail, NotFound
 from orchestrator.model.arm.base import ArmModel, Flag
-from orchestrator.model.arm.problems import problems_of, raise_problems
+from orchestrator.model.arm.problems import parsed, raise_problems
 from orchestrator.model.arm.storage import StorageProfile
 from orchestrator.model.scale_set import ScaleSet
 
@@ -27,11 +25,7 @@ class ReimageParameters(ArmModel):
 
 def read_reimage(body: Mapping[str, Any] | None) -> ReimageParameters:
     """Raises ``BadInput`` naming every offence at once."""
-    try:
-        parameters = ReimageParameters.model_validate(_with_azures_spelling(body or {}))
-    except ValidationError as error:
-        raise_problems(problems_of(error, ReimageParameters))
-        raise
+    parameters = parsed(ReimageParameters, _with_azures_spelling(body or {}))
     refused = {
         "tempDisk": parameters.temp_disk and "there are no temporary disks",
         "forceUpdateOSDiskForEphemeral": parameters.force_update_os_disk_for_ephemeral

@@ -14,11 +14,12 @@ from orchestrator.api.kinds import Put
 from orchestrator.api.network.back_references import add_back_references
 from orchestrator.api.references import all_uses, check_location, resolved, users_of
 from orchestrator.errors import BadInput, Conflict, NotFound
+from orchestrator.model.arm.merge import member
 from orchestrator.model.arm.scale_set import canonical_location
 from orchestrator.model.arm.statuses import Json, stable_uuid
 from orchestrator.model.arm.warnings import with_warnings
 from orchestrator.model.network.references import Use
-from orchestrator.model.network.shape import Shape, check_name, member, replaced
+from orchestrator.model.network.shape import Shape, check_name, replaced
 from orchestrator.model.resource import StoredResource
 from orchestrator.model.resource_id import ResourceId
 from orchestrator.model.scale_set import Event, EventPhase, Operation

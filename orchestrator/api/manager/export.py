@@ -13,8 +13,8 @@ from orchestrator.api.manager.targets import target_of_id
 from orchestrator.api.requests import BodyDep
 from orchestrator.errors import BadInput
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Only
-from orchestrator.model.arm.manager_bodies import parsed
 from orchestrator.model.arm.names import check_group_name
+from orchestrator.model.arm.problems import parsed
 from orchestrator.model.arm.statuses import Json
 
 router = APIRouter()

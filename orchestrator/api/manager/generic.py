@@ -20,8 +20,9 @@ from orchestrator.api.manager.targets import Target, children, kind_of, parent_o
 from orchestrator.api.requests import BodyDep, query_flag
 from orchestrator.api.set_writes import check_preconditions
 from orchestrator.errors import NotFound
-from orchestrator.model.arm.manager_bodies import TagsOnly, parsed
+from orchestrator.model.arm.manager_bodies import TagsOnly
 from orchestrator.model.arm.names import check_group_name
+from orchestrator.model.arm.problems import parsed
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.arm.warnings import warning_headers
 from orchestrator.model.resource_id import ResourceId

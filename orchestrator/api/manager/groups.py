@@ -15,8 +15,9 @@ from orchestrator.api.queries import Query, filtering, takes
 from orchestrator.api.requests import BodyDep, query_value
 from orchestrator.api.set_writes import check_preconditions
 from orchestrator.errors import BadInput, Conflict, NotPossible
-from orchestrator.model.arm.manager_bodies import GroupBody, parsed
+from orchestrator.model.arm.manager_bodies import GroupBody
 from orchestrator.model.arm.names import SCALE_SET_TYPE, VM_TYPE, check_group_name
+from orchestrator.model.arm.problems import parsed
 from orchestrator.model.arm.scale_set import canonical_location
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.resource import ResourceGroup

@@ -18,8 +18,9 @@ from orchestrator.api.paging import PAGED, paged
 from orchestrator.api.queries import takes
 from orchestrator.api.requests import BodyDep
 from orchestrator.errors import BadInput, NotFound, NotPossible
-from orchestrator.model.arm.manager_bodies import TagAction, TagsBody, changed_tags, parsed
+from orchestrator.model.arm.manager_bodies import TagAction, TagsBody, changed_tags
 from orchestrator.model.arm.names import check_group_name
+from orchestrator.model.arm.problems import parsed
 from orchestrator.model.arm.statuses import Json
 
 router = APIRouter()

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from orchestrator.errors import BadInput, Conflict, ErrorDetail
 from orchestrator.model.arm.base import ArmModel, Flag
+from orchestrator.model.arm.merge import member
 from orchestrator.model.arm.mutability import CODE
-from orchestrator.model.arm.problems import problems_of, raise_problems
+from orchestrator.model.arm.problems import parsed
 from orchestrator.model.instance import Protection
 
 _PATH = "properties.protectionPolicy"
@@ -34,21 +33,17 @@ def parse_instance_put(body: Mapping[str, Any], current: Mapping[str, Any], name
         details = [ErrorDetail(CODE, f"{path} of an instance cannot be changed.", path) for path in offences]
         words = f"Of {name} only {_PATH} can be changed, not {', '.join(offences)}."
         raise Conflict(words, code=CODE, target=offences[0], details=details)
-    properties = _member(body, "properties") or {}
+    properties = member(body, "properties") or {}
     if not any(key.lower() == "protectionpolicy" for key in properties):
         now = current["properties"]["protectionPolicy"]
         return Protection(bool(now.get("protectFromScaleIn")), bool(now.get("protectFromScaleSetActions")))
-    return _protection(_member(properties, "protectionPolicy"))
+    return _protection(member(properties, "protectionPolicy"))
 
 
 def _protection(given: Any) -> Protection:
     if given is None:
         return Protection()
-    try:
-        policy = ProtectionPolicy.model_validate(given)
-    except ValidationError as error:
-        raise_problems(problems_of(error, ProtectionPolicy, _PATH))
-        raise
+    policy = parsed(ProtectionPolicy, given, _PATH)
     from_actions = bool(policy.protect_from_scale_set_actions)
     if from_actions and policy.protect_from_scale_in is False:
         words = f"{_PATH}: protectFromScaleSetActions includes protection from scale-in, which stays on with it."
@@ -71,7 +66,7 @@ def _unequal(given: Mapping[str, Any], current: Mapping[str, Any], path: str) ->
     """The members of ``given`` that say something else than ``current``; what it leaves out says nothing."""
     for key, value in given.items():
         inner = f"{path}.{key}" if path else key
-        now = _member(current, key)
+        now = member(current, key)
         if isinstance(value, Mapping) and isinstance(now, Mapping):
             yield from _unequal(value, now, inner)
         elif isinstance(value, str) and isinstance(now, str):
@@ -79,9 +74,3 @@ def _unequal(given: Mapping[str, Any], current: Mapping[str, Any], path: str) ->
                 yield inner
         elif value is not None and value != now:
             yield inner
-
-
-def _member(parent: Any, name: str) -> Any:
-    if not isinstance(parent, Mapping):
-        return None
-    return next((value for key, value in parent.items() if key.lower() == name.lower()), None)

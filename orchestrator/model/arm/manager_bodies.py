@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Refused
 from orchestrator.model.arm.envelope import Tags
-from orchestrator.model.arm.problems import problems_of, raise_problems
+from orchestrator.model.arm.problems import parsed
 
-M = TypeVar("M", bound=ArmModel)
 _NOBODY = "nothing here manages groups for somebody else"
 
 
@@ -52,15 +51,6 @@ class TagsBody(ArmModel):
     read_only: ClassVar[frozenset[str]] = frozenset({"id", "name", "type"})
     operation: TagAction | None = None
     properties: TagProperties
-
-
-def parsed(model: type[M], body: Mapping[str, Any]) -> M:
-    """Raises ``BadInput`` or ``NotPossible`` that names every offence."""
-    try:
-        return model.model_validate(dict(body))
-    except ValidationError as error:
-        raise_problems(problems_of(error, model))
-        raise AssertionError("an error without problems") from error
 
 
 def changed_tags(tags: Mapping[str, str], action: TagAction, given: Mapping[str, str]) -> dict[str, str]:

@@ -56,7 +56,7 @@ def _copy(value: Any) -> Any:
     return [_copy(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _member(parent: Any, name: str) -> Any:
+def member(parent: Any, name: str) -> Any:
     """A member whatever its case; ``None`` when the parent is not an object."""
     if not isinstance(parent, Mapping):
         return None
@@ -66,20 +66,20 @@ def _member(parent: Any, name: str) -> Any:
 def _extensions(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     found: Any = body
     for name in ("properties", "virtualMachineProfile", "extensionProfile", "extensions"):
-        found = _member(found, name)
+        found = member(found, name)
     return [extension for extension in found if isinstance(extension, dict)] if isinstance(found, list) else []
 
 
 def _key(extension: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Name, publisher and type: another extension under the same name inherits nothing."""
-    properties = _member(extension, "properties")
-    words = (_member(extension, "name"), _member(properties, "publisher"), _member(properties, "type"))
+    properties = member(extension, "properties")
+    words = (member(extension, "name"), member(properties, "publisher"), member(properties, "type"))
     return tuple(word.lower() for word in words if isinstance(word, str)) if all(words) else None
 
 
 def _carry_protected(before: Mapping[str, Any] | None, extension: dict[str, Any]) -> None:
-    properties = _member(extension, "properties")
-    kept = _member(_member(before, "properties"), _PROTECTED)
+    properties = member(extension, "properties")
+    kept = member(member(before, "properties"), _PROTECTED)
     if kept is None or not isinstance(properties, dict):
         return
     if not any(key.lower() == _PROTECTED.lower() for key in properties):

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from orchestrator.errors import BadInput, ErrorDetail, NotPossible
 from orchestrator.model.arm.extension_views import extension_view
 from orchestrator.model.arm.extensions import Extension, ExtensionProfile
 from orchestrator.model.arm.instance_resources import extension_state
 from orchestrator.model.arm.instance_views import Subject
 from orchestrator.model.arm.merge import merge_body
-from orchestrator.model.arm.problems import as_detail, problems_of, raise_problems
+from orchestrator.model.arm.problems import as_detail, parsed, raise_problems
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.custom_script import parse_custom_script
 from orchestrator.model.instance import Instance
@@ -28,21 +26,13 @@ def parse_own_extension(body: Mapping[str, Any], name: str, others: Sequence[Map
     """The extension that a body describes, beside the ``others`` of its instance. Raises ``BadInput`` that names
     every offence, or ``NotPossible``."""
     given = {key: value for key, value in body.items() if key.lower() not in _PLACE}
-    try:
-        extension = Extension.model_validate({**given, "name": name})
-    except ValidationError as error:
-        raise_problems(problems_of(error, Extension))
-        raise AssertionError("an error without problems") from error
+    extension = parsed(Extension, {**given, "name": name})
     if extension.is_application_health:
         words = "The Application Health extension is for the whole scale set: put it into the model."
         raise NotPossible(words, target="properties.type")
     raise_problems(_script_problems(extension))
     whole = [*others, extension.to_json()]
-    try:
-        profile = ExtensionProfile.model_validate({"extensions": whole})
-    except ValidationError as error:
-        raise_problems(problems_of(error, ExtensionProfile))
-        raise AssertionError("an error without problems") from error
+    profile = parsed(ExtensionProfile, {"extensions": whole})
     return profile.find(name) or extension
 
 

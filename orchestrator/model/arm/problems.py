@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from orchestrator.errors import BadInput, ErrorDetail, NotPossible
 from orchestrator.model.arm.base import NOT_POSSIBLE_TYPE
 
+M = TypeVar("M", bound=BaseModel)
 UNKNOWN_MEMBER = "BadRequest"
 
 _TYPE_WORDS = {
@@ -52,6 +53,15 @@ def as_detail(error: BadInput) -> ErrorDetail:
 def problems_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[ErrorDetail]:
     """Each of pydantic's findings as a code, a target path and a sentence."""
     return [_detail(found, model, prefix) for found in error.errors(include_url=False)]
+
+
+def parsed(model: type[M], body: Any, prefix: str = "") -> M:
+    """A body as its model. Raises ``BadInput`` or ``NotPossible`` that names every offence; their paths begin with
+    ``prefix``."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise error_of(problems_of(error, model, prefix)) from None
 
 
 def path_of(location: Iterable[str | int], prefix: str = "") -> str:

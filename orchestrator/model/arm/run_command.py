@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from orchestrator.errors import BadInput
 from orchestrator.model.arm.base import ArmModel, Flag, Refused, Whole, bad_value, not_possible
-from orchestrator.model.arm.problems import problems_of, raise_problems
+from orchestrator.model.arm.problems import parsed
 from orchestrator.model.arm.statuses import Json, Status, status, time_text
 from orchestrator.model.custom_script import SCRIPT_MAX_BYTES, file_name_of
 from orchestrator.model.run_command import ExecutionState, RunCommand
@@ -36,8 +36,6 @@ _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _NO_BLOBS = Refused("there is no storage to write it to; instanceView has the last 4 KiB of the output")
 # Root's script lies behind a descriptor that a user's shell has to close for what it runs.
 _CLOSE_SCRIPT = "exec 4<&-; "
-
-M = TypeVar("M", bound=ArmModel)
 
 
 class Parameter(ArmModel):
@@ -164,25 +162,16 @@ class ManagedRunCommand(ArmModel):
     properties: RunCommandProperties
 
 
-def _parsed(model: type[M], body: Mapping[str, Any]) -> M:
-    """Raises ``BadInput`` or ``NotPossible`` that names every offence."""
-    try:
-        return model.model_validate(dict(body))
-    except ValidationError as error:
-        raise_problems(problems_of(error, model))
-        raise AssertionError("an error without problems") from error
-
-
 def parse_action(body: Mapping[str, Any]) -> dict[str, Any]:
     """A run command's properties for an action. All of it is treated as a secret: it is dropped when it has run."""
-    given = _parsed(RunCommandInput, body)
+    given = parsed(RunCommandInput, body)
     source = {"script": "\n".join(given.script) + "\n"}
     return {"source": source, "parameters": [each.model_dump(by_alias=True) for each in given.parameters]}
 
 
 def parse_managed(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
     """The canonical public properties, the write-only ones, and the tags."""
-    given = _parsed(ManagedRunCommand, body)
+    given = parsed(ManagedRunCommand, body)
     public = given.properties.model_dump(mode="json", by_alias=True, exclude_none=True)
     hidden = public.pop(_PROTECTED)
     return public, ({_PROTECTED: hidden} if hidden else {}), given.tags

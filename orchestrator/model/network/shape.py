@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from orchestrator.errors import BadInput, ErrorDetail
 from orchestrator.model.arm.base import ArmModel
-from orchestrator.model.arm.problems import problems_of, raise_problems
+from orchestrator.model.arm.merge import member
+from orchestrator.model.arm.problems import parsed, raise_problems
 from orchestrator.model.arm.warnings import Notice
 from orchestrator.model.resource_id import ResourceId
 
@@ -63,11 +62,7 @@ class Shape:
         if not re.match(self.name, identity.name, re.ASCII):
             words = f"'{identity.name[:100]}' cannot be the name of a resource of type {self.type}."
             raise BadInput(words, code="InvalidResourceName", target="name")
-        try:
-            made: Json = self.model.model_validate(body).to_json()
-        except ValidationError as error:
-            raise_problems(problems_of(error, self.model))
-            raise
+        made: Json = parsed(self.model, body).to_json()
         problems = [*self._twice_named(made), *(found for rule in self.rules for found in rule(made, identity))]
         raise_problems(problems)
         return made
@@ -114,10 +109,3 @@ def replaced(shape: Shape, current: Mapping[str, Any], body: Mapping[str, Any]) 
     kept = {each: before[each] for each in shape.collections if each.lower() not in named and each in before}
     rest = {key: value for key, value in given.items() if key.lower() not in {each.lower() for each in kept}}
     return {**{key: value for key, value in body.items() if key.lower() != "properties"}, "properties": rest | kept}
-
-
-def member(parent: Any, name: str) -> Any:
-    """A member whatever its case; ``None`` where it or its parent is not there."""
-    if not isinstance(parent, Mapping):
-        return None
-    return next((value for key, value in parent.items() if key.lower() == name.lower()), None)
