@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from az_client import Az
-from system import Daemon, TestedSet, User, codes_of, wait_for
+from system import Daemon, TestedSet, User, wait_for
 
 GROUP, NAME = "myResourceGroup", "myScaleSet"
 ON = f"-g {GROUP} -n {NAME}"
@@ -41,7 +41,8 @@ def scale_set(az: Az, daemon: Daemon, user: User, tmp_path_factory: pytest.TempP
 
 
 def power(scale_set: TestedSet, number: int) -> str:
-    return next(code for code in codes_of(scale_set.view(number)) if code.startswith("PowerState/"))
+    codes = (each["code"] for each in scale_set.view(number)["statuses"])
+    return next(code for code in codes if code.startswith("PowerState/"))
 
 
 def test_create_makes_guests_in_three_zones_with_key_and_custom_data(
