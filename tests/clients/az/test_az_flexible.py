@@ -1,4 +1,4 @@
-"""az on a Flexible set, which is what it makes when nobody says otherwise; and az in the environment vmss writes."""
+"""az on a Flexible set, which it makes when nobody says otherwise; and az in the environment that vmss writes."""
 
 from __future__ import annotations
 

@@ -5,8 +5,16 @@ import { ComputeManagementClient } from "@azure/arm-compute";
 import { ClientSecretCredential } from "@azure/identity";
 
 const owner = JSON.parse(process.env.VMSS_OWNER);
-const body = JSON.parse(process.env.VMSS_BODY);
-const page = JSON.parse(process.env.VMSS_PAGE);
+// This SDK's models have no member "properties": what REST has there lies beside the name.
+const flat = (value) => {
+  if (Array.isArray(value)) return value.map(flat);
+  if (value === null || typeof value !== "object") return value;
+  const { properties = {}, ...rest } = value;
+  return Object.fromEntries(Object.entries({ ...rest, ...properties }).map(([name, each]) => [name, flat(each)]));
+};
+const body = flat(JSON.parse(process.env.VMSS_BODY));
+const asked = JSON.parse(process.env.VMSS_PAGE);
+const page = { ...flat(asked), type: undefined, typePropertiesType: asked.properties.type };
 const [group, name] = [process.env.VMSS_GROUP, process.env.VMSS_NAME];
 const credential = new ClientSecretCredential("adfs", owner.clientId, owner.clientSecret, {
   authorityHost: owner.endpoint,
@@ -28,8 +36,12 @@ async function all(pages) {
 
 const ids = async () => (await all(instances.list(group, name))).map((each) => each.instanceId).sort();
 
-const made = await sets.createOrUpdate(group, name, body);
-await step("created", { state: made.properties?.provisioningState ?? made.provisioningState, ids: await ids() });
+// This SDK knows the members of ``properties`` without it.
+const flat = ({ properties, ...rest }) => ({ ...rest, ...properties });
+const { type, ...extension } = page.properties;
+
+const made = await sets.createOrUpdate(group, name, flat(body));
+await step("created", { state: made.provisioningState, ids: await ids() });
 await sets.update(group, name, { sku: { name: body.sku.name, capacity: 3 }, tags: { by: "sdk" } });
 await step("scaled", { ids: await ids(), tags: (await sets.get(group, name)).tags });
 await instances.restart(group, name, "0");
@@ -45,12 +57,12 @@ await step("reimaged");
 const script = ["echo said by $(hostname)"];
 const said = await instances.runCommand(group, name, "0", { commandId: "RunShellScript", script });
 await step("ran", { message: said.value[0].message });
-await client.virtualMachineScaleSetExtensions.createOrUpdate(group, name, "page", page);
+await client.virtualMachineScaleSetExtensions.createOrUpdate(group, name, "page", { ...extension, typePropertiesType: type });
 await sets.updateInstances(group, name, { instanceIds: ["*"] });
 await step("extended");
 await client.virtualMachineScaleSetRollingUpgrades.startOSUpgrade(group, name);
 const latest = await client.virtualMachineScaleSetRollingUpgrades.getLatest(group, name);
-await step("upgraded", { code: latest.properties?.runningStatus?.code ?? latest.runningStatus?.code });
+await step("upgraded", { code: latest.runningStatus.code });
 const view = await sets.getInstanceView(group, name);
 await step("viewed", { codes: view.virtualMachine.statusesSummary.map((each) => each.code) });
 await instances.delete(group, name, "2");

@@ -31,7 +31,7 @@ def ids() -> list[str]:
 
 
 made = sets.begin_create_or_update(group, name, body).result()
-step("created", state=made.provisioning_state or made.properties.provisioning_state, ids=ids())
+step("created", state=made.provisioning_state, ids=ids())
 sets.begin_update(
     group, name, {"sku": {"name": body["sku"]["name"], "capacity": 3}, "tags": {"by": "sdk"}}
 ).result()
