@@ -27,6 +27,13 @@ DEPLOYMENT = (
     "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Resources"
     "/deployments/{name}"
 )
+_NETWORK = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Network"
+_ONE_OF = {
+    "virtualNetworks": "virtualNetwork",
+    "publicIPAddresses": "publicIPAddress",
+    "loadBalancers": "loadBalancer",
+    "networkSecurityGroups": "networkSecurityGroup",
+}
 _RULE = {"protocol": "Tcp", "access": "Allow", "direction": "Inbound", "priority": 100}
 _ANY = {
     "sourcePortRange": "*",
@@ -56,6 +63,15 @@ NETWORK: dict[str, Json] = {
         "properties": {"securityRules": [{"name": "one", "properties": {**_RULE, **_ANY}}]}
     },
 }
+SPARE: Json = {
+    "resourceGroups": ["spare-a", "spare-b"],
+    "virtualMachineScaleSets": ["spare0", "spare1"],
+    "hosts": ["spare"],
+    "principals": ["somebody", "nobody"],
+    "runCommands": ["spare"],
+    "deployments": ["spare"],
+}
+"""What may be lost."""
 # Those that say what a caller should have sent, or follow ids that others delete meanwhile, do not fit an API that
 # reads numbers and booleans as text, too, and is asked by several at once.
 _NOT_CHECKED = (
@@ -192,46 +208,53 @@ def make_world(endpoint: Endpoint) -> Json:
             for name in ("web", "flex")
         },
         "kept": ["rg", "web", "flex", "owner", "h0", "h1", "h2"],
-        "there": {
-            "subscriptions": [endpoint.owner["subscriptionId"]],
-            "resourceGroups": ["rg", "rg", "rg", "other"],
-            "virtualMachineScaleSets": ["web", "web", "web", "web", "flex", "flex", "flex"],
-            "locations": ["local"],
-            "operations": [httpx.URL(running).path.rpartition("/")[2]],
-            "operationResults": [httpx.URL(running).path.rpartition("/")[2]],
-            "extensions": ["script", "own"],
-            "runCommands": ["look"],
-            "rollingUpgrades": ["latest", "cancel"],
-            "tags": ["default"],
-            "providers": ["Microsoft.Compute", "Microsoft.Resources"],
-            "adfs": [endpoint.owner["tenantId"], "common"],
-            "": [endpoint.owner["tenantId"], "common"],
-            "hosts": ["h0", "h1", "h2"],
-            "principals": ["owner"],
-            "images": ["micro"],
-            "deployments": ["first"],
-            **{kind: [name] for kind, name in (path.split("/") for path in NETWORK)},
-            **{kind: ["one"] for kind in ("subnets", "backendAddressPools", "probes", "securityRules")},
-        },
-        "spare": {
-            "resourceGroups": ["spare-a", "spare-b"],
-            "virtualMachineScaleSets": ["spare0", "spare1"],
-            "hosts": ["spare"],
-            "principals": ["somebody", "nobody"],
-            "runCommands": ["spare"],
-            "deployments": ["spare"],
-        },
-        "bodies": {
-            f"PUT {SET}": a_set(),
-            f"PATCH {SET}": a_set(),
-            f"PUT {SET}/extensions/{{extension}}": an_extension(),
-            f"PUT {SET}/virtualMachines/{{instanceId}}/extensions/{{extension}}": an_extension(),
-            f"PUT {SET}/virtualMachines/{{instanceId}}/runCommands/{{command}}": a_run_command(),
-            "PUT /subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}": {"location": "local"},
-            "PUT /providers/Vmss.Local/hosts/{name}": {"uri": "simulated:///"},
-            f"PUT {DEPLOYMENT}": a_deployment(),
-            f"POST {DEPLOYMENT}/validate": a_deployment(),
-            f"POST {DEPLOYMENT}/whatIf": a_deployment(),
+        "there": _names(endpoint, httpx.URL(running).path.rpartition("/")[2]),
+        "spare": SPARE,
+        "bodies": _bodies(),
+    }
+
+
+def _names(endpoint: Endpoint, operation_id: str) -> Json:
+    """What is there, by the part of a path that it follows."""
+    return {
+        "subscriptions": [endpoint.owner["subscriptionId"]],
+        "resourceGroups": ["rg", "rg", "rg", "other"],
+        "virtualMachineScaleSets": ["web", "web", "web", "web", "flex", "flex", "flex"],
+        "locations": ["local"],
+        "operations": [operation_id],
+        "operationResults": [operation_id],
+        "extensions": ["script", "own"],
+        "runCommands": ["look"],
+        "rollingUpgrades": ["latest", "cancel"],
+        "tags": ["default"],
+        "providers": ["Microsoft.Compute", "Microsoft.Resources"],
+        "adfs": [endpoint.owner["tenantId"], "common"],
+        "": [endpoint.owner["tenantId"], "common"],
+        "hosts": ["h0", "h1", "h2"],
+        "principals": ["owner"],
+        "images": ["micro"],
+        "deployments": ["first"],
+        **{kind: [name] for kind, name in (path.split("/") for path in NETWORK)},
+        **{kind: ["one"] for kind in ("subnets", "backendAddressPools", "probes", "securityRules")},
+    }
+
+
+def _bodies() -> Json:
+    """For each request, one that is right."""
+    return {
+        f"PUT {SET}": a_set(),
+        f"PATCH {SET}": a_set(),
+        f"PUT {SET}/extensions/{{extension}}": an_extension(),
+        f"PUT {SET}/virtualMachines/{{instanceId}}/extensions/{{extension}}": an_extension(),
+        f"PUT {SET}/virtualMachines/{{instanceId}}/runCommands/{{command}}": a_run_command(),
+        "PUT /subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}": {"location": "local"},
+        "PUT /providers/Vmss.Local/hosts/{name}": {"uri": "simulated:///"},
+        f"PUT {DEPLOYMENT}": a_deployment(),
+        f"POST {DEPLOYMENT}/validate": a_deployment(),
+        f"POST {DEPLOYMENT}/whatIf": a_deployment(),
+        **{
+            f"PUT {_NETWORK}/{kind}/{{{_ONE_OF[kind]}Name}}": {"location": "local", **body}
+            for kind, body in ((path.partition("/")[0], body) for path, body in NETWORK.items())
         },
     }
 

@@ -36,11 +36,7 @@ async function all(pages) {
 
 const ids = async () => (await all(instances.list(group, name))).map((each) => each.instanceId).sort();
 
-// This SDK knows the members of ``properties`` without it.
-const flat = ({ properties, ...rest }) => ({ ...rest, ...properties });
-const { type, ...extension } = page.properties;
-
-const made = await sets.createOrUpdate(group, name, flat(body));
+const made = await sets.createOrUpdate(group, name, body);
 await step("created", { state: made.provisioningState, ids: await ids() });
 await sets.update(group, name, { sku: { name: body.sku.name, capacity: 3 }, tags: { by: "sdk" } });
 await step("scaled", { ids: await ids(), tags: (await sets.get(group, name)).tags });
@@ -57,7 +53,7 @@ await step("reimaged");
 const script = ["echo said by $(hostname)"];
 const said = await instances.runCommand(group, name, "0", { commandId: "RunShellScript", script });
 await step("ran", { message: said.value[0].message });
-await client.virtualMachineScaleSetExtensions.createOrUpdate(group, name, "page", { ...extension, typePropertiesType: type });
+await client.virtualMachineScaleSetExtensions.createOrUpdate(group, name, "page", page);
 await sets.updateInstances(group, name, { instanceIds: ["*"] });
 await step("extended");
 await client.virtualMachineScaleSetRollingUpgrades.startOSUpgrade(group, name);
