@@ -23,6 +23,7 @@ from orchestrator.model.arm.names import InstanceNames, check_group_name
 from orchestrator.model.arm.scale_set import canonical_location
 from orchestrator.model.arm.skus import region_skus, scale_set_sku
 from orchestrator.model.arm.statuses import Json
+from orchestrator.model.guest import HostCapacity
 from orchestrator.model.scale_set import ScaleSet
 
 router = APIRouter()
@@ -113,14 +114,21 @@ async def list_skus(address: SetAddressDep, api: ApiDep) -> Json:
 @router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/skus")
 @takes(filtering("By location alone.", "location eq 'local'"))
 async def list_region_skus(_subscription: Subscription, request: Request, api: ApiDep) -> Json:
-    """The sizes of the location with their families, their figures and the zones in which hosts stand."""
+    """The sizes of the location with their families, their figures, and the zones whose hosts are big enough."""
     site = api.site()
     wanted = query_value(request, "$filter")
     found = re.fullmatch(r"\s*location\s+eq\s+'([^']*)'\s*", wanted, re.IGNORECASE) if wanted else None
     if wanted and not found:
         raise BadInput("SKUs can be filtered by location only: location eq 'NAME'.", target="$filter")
     is_here = found is None or canonical_location(found[1]) == site.location
-    return {"value": region_skus(site.sizes, site.location, site.fault_domains) if is_here else []}
+    return {"value": region_skus(site.sizes, site.location, _hosts_by_zone(api)) if is_here else []}
+
+
+def _hosts_by_zone(api: Api) -> dict[str, list[HostCapacity | None]]:
+    found: dict[str, list[HostCapacity | None]] = {zone: [] for zone in api.site().fault_domains}
+    for host in api.control.hosts():
+        found.setdefault(host.config.zone, []).append(host.capacity)
+    return found
 
 
 @router.get(f"/subscriptions/{{subscription_id}}/{COMPUTE}/locations/{{location}}/vmsizes")

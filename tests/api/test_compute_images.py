@@ -114,6 +114,7 @@ def test_usages_are_the_room_on_the_hosts(world: World) -> None:
     world.put("/providers/Vmss.Local/hosts/h1", {"uri": "qemu:///system"})
     usages = {each["name"]["value"]: each for each in world.get(f"{LOCATION}/usages")["value"]}
     assert (usages["cores"]["currentValue"], usages["cores"]["limit"]) == (1, 4)
+    assert usages["virtualMachines"]["limit"] == 4096 // 96, "so many of the smallest size"
     assert (usages["memory"]["currentValue"], usages["memory"]["limit"], usages["memory"]["unit"]) == (
         96,
         4096,

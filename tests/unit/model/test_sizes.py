@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import BadInput
-from orchestrator.model.arm.skus import region_skus, scale_set_sku
+from orchestrator.model.arm.skus import Hosts, region_skus, scale_set_sku
+from orchestrator.model.guest import HostCapacity
 from orchestrator.model.sizes import AZURE_SIZES, Size, SizeCatalogue
 
 
@@ -76,8 +77,34 @@ def test_a_set_in_one_placement_group_is_told_that_it_may_have_a_hundred() -> No
     assert (many["capacity"]["maximum"], few["capacity"]["maximum"]) == (1000, 100)
 
 
+def host(vcpus: int, memory_mib: int) -> HostCapacity:
+    return HostCapacity(vcpus, memory_mib, 0, 0, 0, 0)
+
+
 def test_a_location_lists_each_size_with_its_family_its_figures_and_the_zones() -> None:
-    [item] = region_skus([SizeCatalogue().get("Standard_B1ls")], "local", {"2", "1"})
+    [item] = region_skus([SizeCatalogue().get("Standard_B1ls")], "local", {"2": [], "1": []})
     assert (item["name"], item["size"], item["family"]) == ("Standard_B1ls", "B1ls", "standardBSFamily")
     assert item["locationInfo"] == [{"location": "local", "zones": ["1", "2"], "zoneDetails": []}]
-    assert item["capabilities"] == [{"name": "vCPUs", "value": "1"}, {"name": "MemoryGB", "value": "0.5"}]
+    figures = {each["name"]: each["value"] for each in item["capabilities"]}
+    assert (figures["vCPUs"], figures["MemoryGB"], figures["MaxDataDiskCount"]) == ("1", "0.5", "0")
+    assert item["restrictions"] == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "kind", "where"),
+    [
+        ({"1": [host(2, 8192)], "2": [host(4, 9000)]}, None, None),
+        ({"1": [host(2, 8191)], "2": [host(4, 9000)]}, "Zone", {"locations": ["local"], "zones": ["1"]}),
+        ({"1": [host(1, 9000), host(2, 100)]}, "Location", {"locations": ["local"]}),
+        ({"1": [host(1, 9000), None]}, None, None),
+        ({"1": [host(1, 9000), host(2, 8192)]}, None, None),
+        ({}, None, None),
+    ],
+    ids=["fits", "one zone is small", "no host is big enough", "one has not answered", "one is enough", "no host"],
+)
+def test_a_size_is_restricted_where_no_host_is_big_enough(
+    hosts: Hosts, kind: str | None, where: dict[str, list[str]] | None
+) -> None:
+    [item] = region_skus([SizeCatalogue().get("Standard_D2s_v5")], "local", hosts)
+    found = [(each["type"], each["restrictionInfo"]) for each in item["restrictions"]]
+    assert found == ([] if kind is None else [(kind, where)])
