@@ -31,8 +31,8 @@ READER, OPERATOR, OWNER = Role.READER, Role.OPERATOR, Role.OWNER
         ("POST", f"{DEPLOYMENT}/validate", READER),
         ("POST", f"{DEPLOYMENT}/whatIf", READER),
         ("POST", f"{DEPLOYMENT}/WHATIF", READER),
-        ("POST", f"{DEPLOYMENT}/exportTemplate", READER),
-        ("POST", f"{GROUP}/exportTemplate", READER),
+        ("POST", f"{DEPLOYMENT}/exportTemplate", OPERATOR),
+        ("POST", f"{GROUP}/exportTemplate", OPERATOR),
         ("POST", f"{SET}/virtualMachines/0/retrieveBootDiagnosticsData", READER),
         ("POST", f"{DEPLOYMENT}/cancel", OPERATOR),
         # What is called like a verb is not one: only the place in the path tells.

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from orchestrator.model.principal import Role
 
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_READING_VERBS = frozenset({"validate", "whatif", "exporttemplate", "retrievebootdiagnosticsdata"})
-"""POSTs that change nothing."""
+_READING_VERBS = frozenset({"validate", "whatif", "retrievebootdiagnosticsdata"})
+"""POSTs that change nothing, and show nothing that GET does not: a template may hold a secret."""
 
 _OPEN = re.compile(
     r"/metadata/endpoints|/metadata/aliases|/metadata/identity/oauth2/token|/msi/token"
