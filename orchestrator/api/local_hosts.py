@@ -166,8 +166,7 @@ async def undrain_host(name: str, api: ApiDep) -> Json:
 async def remove_host(request: Request, name: str, api: ApiDep) -> Response:
     is_forced = query_flag(request, "force")
     try:
-        found = _find(api, name)
+        await api.control.remove_host(_find(api, name).config.name, is_forced=is_forced)
     except NotFound:
         return Response(status_code=204)
-    await api.control.remove_host(found.config.name, is_forced=is_forced)
     return Response(status_code=200)

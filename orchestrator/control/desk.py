@@ -31,6 +31,7 @@ class Desk:
         self._controller = controller
         self._store = controller.store
         self._fleet = controller.fleet
+        self._one_host_change = asyncio.Lock()  # a host is taken out and put back in several steps
 
     def _loop(self, set_uid: str) -> tuple[SetLoop, ScaleSet]:
         record = self._store.scale_set(set_uid)
@@ -128,16 +129,17 @@ class Desk:
         raise NotFound(f"There is no host named {name}.", target=name)
 
     async def put_host(self, config: HostConfig) -> None:
-        old = next((record for record in self._store.hosts() if record.name == config.name), None)
-        if old and old.is_from_config:
-            message = f"Host {config.name} stands in the configuration file: change it there."
-            raise Conflict(message, target=config.name)
-        is_draining = bool(old and old.is_draining)
-        with self._store.write() as tx:
-            tx.put_host(HostRecord(config.name, asdict(config), is_draining=is_draining))
-        if self._fleet.find(config.name):
-            await self._fleet.remove(config.name)
-        self._fleet.add(config, is_draining=is_draining)
+        async with self._one_host_change:
+            old = next((record for record in self._store.hosts() if record.name == config.name), None)
+            if old and old.is_from_config:
+                message = f"Host {config.name} stands in the configuration file: change it there."
+                raise Conflict(message, target=config.name)
+            is_draining = bool(old and old.is_draining)
+            with self._store.write() as tx:
+                tx.put_host(HostRecord(config.name, asdict(config), is_draining=is_draining))
+            if self._fleet.find(config.name):
+                await self._fleet.remove(config.name)
+            self._fleet.add(config, is_draining=is_draining)
 
     async def drain_host(self, name: str, *, is_draining: bool) -> None:
         record = self._record(name)
@@ -147,19 +149,20 @@ class Desk:
         self._controller.wake_all()
 
     async def remove_host(self, name: str, *, is_forced: bool) -> None:
-        record = self._record(name)
-        if record.is_from_config:
-            raise Conflict(f"Host {name} stands in the configuration file: take it out there.", target=name)
-        placed = [row for row in self._store.instances() if row.host == name]
-        if placed and not is_forced:
-            message = f"Host {name} still has {len(placed)} instances: drain it first, or force the removal."
-            raise Conflict(message, target=name)
-        with self._store.write() as tx:
-            for row in placed:
-                tx.put_instance(row.but(is_gone=True, gone_at=self._controller.now(), cause=Cause.HOST_LOST))
-            tx.drop_host(name)
-        await self._fleet.remove(name)
-        self._controller.wake_all()
+        async with self._one_host_change:
+            record = self._record(name)
+            if record.is_from_config:
+                raise Conflict(f"Host {name} stands in the configuration file: take it out there.", target=name)
+            placed = [row for row in self._store.instances() if row.host == name]
+            if placed and not is_forced:
+                message = f"Host {name} still has {len(placed)} instances: drain it first, or force the removal."
+                raise Conflict(message, target=name)
+            with self._store.write() as tx:
+                for row in placed:
+                    tx.put_instance(row.but(is_gone=True, gone_at=self._controller.now(), cause=Cause.HOST_LOST))
+                tx.drop_host(name)
+            await self._fleet.remove(name)
+            self._controller.wake_all()
 
 
 def host_config_of(record: HostRecord) -> HostConfig:

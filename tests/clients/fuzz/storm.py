@@ -92,6 +92,11 @@ class Storm:
     process: subprocess.Popen[bytes]
     folder: Path
 
+    def end(self) -> None:
+        """At once, if it has not ended by itself."""
+        self.process.kill()
+        self.process.wait()
+
     def requests(self, within_s: float) -> int:
         """How many it sent, once it has ended. Raises ``AssertionError`` with what it found."""
         code = self.process.wait(within_s)

@@ -77,7 +77,11 @@ def _let_loose(endpoint: Endpoint) -> int:
         running = [
             storm(endpoint, world, python=PYTHON, seed=seed, examples=200, within_s=ROUND_S) for seed in seeds
         ]
-        sent += sum(each.requests(ROUND_S + 120) for each in running)
+        try:
+            sent += sum(each.requests(ROUND_S + 120) for each in running)
+        finally:
+            for each in running:
+                each.end()
         print(f"{sent} requests so far")
         if sent >= REQUESTS:
             break
