@@ -417,3 +417,20 @@ def test_a_connection_says_whom_to_be_and_which_key_to_expect(populated: World) 
         "hostKey": "ssh-ed25519 AAAA",
         "networkNamespace": "vmss-lab",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("virtualMachines/0/simulateEviction", "Spot"),
+        ("virtualMachines/0/attachDetachDataDisks", "disk"),
+        ("virtualMachines/0/retrieveBootDiagnosticsData", "console"),
+        ("migrateVMAvailabilityZone", "zone"),
+        ("forceRecoveryServiceFabricPlatformUpdateDomainWalk", "Service Fabric"),
+    ],
+)
+def test_verbs_that_have_nothing_to_do_here_say_why(populated: World, path: str, reason: str) -> None:
+    answer = populated.send("POST", f"{SET}/{path}")
+    assert (answer.status_code, error(answer)["code"]) == (409, "OperationNotAllowed")
+    assert reason in error(answer)["message"]
+    assert populated.send("POST", f"{SET}x/{path}").status_code == 404

@@ -61,7 +61,16 @@ WRITES: tuple[tuple[str, str, Json, int], ...] = (
     ("PUT", f"{VM}/runCommands/more", {"location": "local", "properties": {"source": {"script": "true"}}}, 201),
     ("PATCH", f"{VM}/runCommands/look", {"properties": {"source": {"script": "false"}}}, 200),
 )
-AT_ONCE = {"convertToSinglePlacementGroup", "setOrchestrationServiceState", "approveRollingUpgrade"}
+AT_ONCE = {
+    "convertToSinglePlacementGroup",
+    "setOrchestrationServiceState",
+    "approveRollingUpgrade",
+    "migrateVMAvailabilityZone",
+    "forceRecoveryServiceFabricPlatformUpdateDomainWalk",
+    "simulateEviction",
+    "attachDetachDataDisks",
+    "retrieveBootDiagnosticsData",
+}
 """What is done when it is answered, or refused."""
 
 
