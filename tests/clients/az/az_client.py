@@ -35,6 +35,7 @@ class Az:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            "HOME": str(self.folder),  # where --generate-ssh-keys puts them
             "AZURE_CONFIG_DIR": str(self.folder),
             "REQUESTS_CA_BUNDLE": str(self.ca_file),
             "AZURE_CORE_COLLECT_TELEMETRY": "no",

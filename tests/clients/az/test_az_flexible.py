@@ -51,6 +51,51 @@ def test_it_is_scaled_and_its_instances_are_restarted_by_name(scale_set: TestedS
     wait_for(lambda: len(az.line(f"az vmss list-instances {ON}")) == 1, "one is left")
 
 
+def test_maintenance_moves_a_guest_off_a_host_that_drains(scale_set: TestedSet, az: Az, daemon: Daemon) -> None:
+    """It is protected from scale-in, so that it does not leave by itself."""
+    assert "draining" in az.refused(f"az vmss perform-maintenance {ON}")
+    [before] = az.line(f"az vmss list-instances {ON} --expand instanceView")
+    name, host = before["name"], before["instanceView"]["assignedHost"]
+    scale_set.run(name, "echo mine >/etc/mine")
+    az.line(f"az vmss update {ON} --instance-id {name} --protect-from-scale-in true")
+    assert daemon.vmss("host", "drain", host).returncode == 0
+    try:
+        az.line(f"az vmss perform-maintenance {ON}")
+    finally:
+        assert daemon.vmss("host", "undrain", host).returncode == 0
+    assert az.line(f"az vmss get-instance-view {ON} --instance-id {name}")["assignedHost"] != host
+    assert scale_set.run(name, "cat /etc/mine").strip() == "mine", "its disk went along"
+
+
+def test_what_can_be_had_is_listed(scale_set: TestedSet, az: Az) -> None:
+    """Lists that people look at before they create; sizes too big for every host are left out."""
+    sizes = {each["name"]: each for each in az.line("az vm list-skus -l local --resource-type virtualMachines")}
+    assert sizes["Lab_Micro"]["locationInfo"][0]["zones"] == ["1", "2", "3"]
+    everything = {each["name"] for each in az.line("az vm list-skus -l local --all")}
+    assert "Standard_E64s_v3" in everything - set(sizes)
+    usages = {each["name"]["value"]: int(each["currentValue"]) for each in az.line("az vm list-usage -l local")}
+    assert (usages["virtualMachines"], usages["cores"], usages["memory"]) == (1, 1, 96)
+    urns = {each["urn"].rpartition(":")[0] for each in az.line("az vm image list -l local --all")}
+    assert "vmss:micro:1" in urns
+    assert (
+        az.line("az vm image show -l local --urn vmss:micro:1:latest")["osDiskImage"]["operatingSystem"] == "Linux"
+    )
+    assert {each["name"] for each in az.line("az vm extension image list -l local")} == {
+        "ApplicationHealthLinux",
+        "CustomScript",
+    }
+
+
+@pytest.mark.parametrize("image", ["Micro", "vmss:micro:1:latest", "micro"])
+def test_an_image_is_named_by_alias_urn_or_name(scale_set: TestedSet, az: Az, image: str) -> None:
+    checked = az.line(
+        f"az vmss create -g {GROUP} -n other --validate --image {image} --vm-sku Lab_Micro "
+        "--admin-username azureuser --generate-ssh-keys --orchestration-mode Uniform"
+    )
+    assert checked["properties"]["provisioningState"] == "Succeeded"
+    assert [each["name"] for each in az.line(f"az vmss list -g {GROUP}")] == [NAME], "nothing was made"
+
+
 def _boot_id(scale_set: TestedSet, name: str) -> str:
     return scale_set.run(name, "cat /proc/sys/kernel/random/boot_id").strip()
 
