@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.templates.problems import invalid
 from orchestrator.templates.scope import Scope, resolve
+from orchestrator.templates.values import WrongValue, truth
 
 COUNT_MAX = 800  # Azure's limit
 
@@ -41,9 +42,19 @@ def loops(value: list[Any], scope: Scope, target: str) -> Iterator[tuple[str, li
         members = {key.lower(): inner for key, inner in each.items()}
         if unknown := sorted(members.keys() - {"name", "count", "input"}):
             raise invalid(f"a copy loop over a property has no member '{unknown[0][:80]}'.", path)
-        name, template = str(members["name"]), members.get("input")
+        if "input" not in members:
+            raise invalid("a copy loop over a property wants an 'input'.", path)
+        name, template = str(members["name"]), members["input"]
         count = count_of(members["count"], scope, path)
         yield name, [resolve(template, scope.inside_loop(name, n), f"{path}.input") for n in range(count)]
+
+
+def is_wanted(value: Any, scope: Scope, target: str) -> bool:
+    """A ``condition``. Raises ``BadInput``."""
+    try:
+        return truth(resolve(value, scope, target))
+    except WrongValue as error:
+        raise invalid(f"the condition is neither true nor false: {error}.", target) from None
 
 
 def count_of(value: Any, scope: Scope, target: str) -> int:

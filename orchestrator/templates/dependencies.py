@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import BadInput
+from orchestrator.templates.copies import count_of, is_loops
 from orchestrator.templates.problems import invalid
 from orchestrator.templates.resources import ResourceNode, batch_of
-from orchestrator.templates.scope import NotYet, resolve, run
+from orchestrator.templates.scope import Effort, NotYet, Scope, resolve, run
 from orchestrator.templates.syntax import Call, Member, Node, is_expression, parse
 
 
@@ -88,29 +90,51 @@ def _batches(nodes: Iterable[ResourceNode]) -> dict[tuple[str, int], set[int]]:
 def _referred(node: ResourceNode) -> Iterator[str]:
     """What the body's ``reference()`` calls name, as far as that is known before anything is there."""
     members = {key: value for key, value in node.declared.members.items() if key not in {"resources", "dependson"}}
-    for text in _strings(members):
+    for text, scope in _strings(members, replace(node.scope, effort=Effort())):
         if "reference" not in text.lower() or not is_expression(text):
             continue
         for call in _calls(parse(text)):
             if call.name == "reference" and call.arguments:
                 try:
-                    name = run(call.arguments[0], node.scope)
+                    name = run(call.arguments[0], scope)
                 except (BadInput, NotYet):
-                    continue  # inside a copy over a property, or of another reference: said when it is evaluated
+                    continue  # inside a lambda, a nested template, another reference: said when it is evaluated
                 if isinstance(name, str):
                     yield name
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: Any, scope: Scope) -> Iterator[tuple[str, Scope]]:
+    """Every string in a value, with the scope in which it is evaluated: that of its loop, if it is inside one."""
     if isinstance(value, str):
-        yield value
+        yield value, scope
     elif isinstance(value, list):
         for each in value:
-            yield from _strings(each)
+            yield from _strings(each, scope)
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            yield key
-            yield from _strings(each)
+            yield key, scope
+            if key.lower() == "copy" and is_loops(each):
+                yield from _looped(each, scope)
+            else:
+                yield from _strings(each, scope)
+
+
+def _looped(loops: list[Any], scope: Scope) -> Iterator[tuple[str, Scope]]:
+    for each in loops:
+        members = {key.lower(): inner for key, inner in each.items()}
+        if not _mentions(members.get("input")):
+            continue
+        try:
+            count = count_of(members["count"], scope, "")
+        except (BadInput, NotYet):
+            continue
+        for index in range(count):
+            scope.effort.spend(1)
+            yield from _strings(members["input"], scope.inside_loop(str(members["name"]), index))
+
+
+def _mentions(value: Any) -> bool:
+    return "reference" in json.dumps(value).lower()
 
 
 def _calls(node: Node) -> Iterator[Call]:
@@ -131,7 +155,15 @@ def _check_circles(nodes: list[ResourceNode]) -> None:
         for others in waiting.values():
             others.difference_update(free)
     if waiting:
-        circle = ", ".join(
-            f"{nodes[index].identity.type}/{nodes[index].identity.full_name}" for index in sorted(waiting)
-        )
-        raise invalid(f"these resources wait for each other: {circle[:500]}.", nodes[min(waiting)].path)
+        circle = _circle(waiting)
+        words = " -> ".join(f"{nodes[index].identity.type}/{nodes[index].identity.full_name}" for index in circle)
+        raise invalid(f"these resources wait for each other: {words[:500]}.", nodes[circle[0]].path)
+
+
+def _circle(waiting: Mapping[int, set[int]]) -> list[int]:
+    """One of the circles, its first member again at the end. Whoever is left waits for another who is left, so
+    following that way comes back to somewhere."""
+    way = [min(waiting)]
+    while (following := min(waiting[way[-1]])) not in way:
+        way.append(following)
+    return [*way[way.index(following) :], following]

@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.templates.copies import is_loops, loops
-from orchestrator.templates.parameters import Bound
+from orchestrator.templates.parameters import NESTING_MAX, Bound
 from orchestrator.templates.problems import invalid
-from orchestrator.templates.resources import no_reference
 from orchestrator.templates.scope import Place, Scope, resolve
 from orchestrator.templates.template import Template, lower
+from orchestrator.templates.values import WrongValue, weigh
 
 
 def make_scope(template: Template, bound: Bound, place: Place, *, now: float, new_guid: Callable[[], str]) -> Scope:
     """The scope of a template's resources and outputs. Every parameter is looked at, so that a mistake in one that
     nobody uses is told as well. Raises ``BadInput``."""
-    bare = Scope(place, _nothing("parameters"), _nothing("variables"), no_reference)
+    bare = Scope(place, _nothing("parameters"), _nothing("variables"), _no_reference)
     functions = _own_functions(template, bare)
     of_defaults = replace(bare, now=now, new_guid=new_guid, own_functions=functions)
     parameters = bound.reader(of_defaults)
@@ -45,6 +45,11 @@ def _nothing(what: str) -> Callable[[str], Any]:
     return refuse
 
 
+def _no_reference(_name: str, _is_full: bool) -> Any:
+    words = "the function 'reference' can only be used in what a resource holds, and in outputs"
+    raise invalid(f"{words}: not in variables, defaults of parameters and functions of one's own.")
+
+
 class _Variables:
     """Evaluated when they are asked for, once."""
 
@@ -66,9 +71,18 @@ class _Variables:
             return self._known[key]
         if key in self._under_way:
             raise invalid(f"the variable '{name[:80]}' depends on itself.", f"variables.{name[:80]}")
+        if len(self._under_way) >= NESTING_MAX:
+            raise invalid(f"variables that need each other go deeper than {NESTING_MAX}.", f"variables.{name[:80]}")
         self._under_way.add(key)
-        self._known[key] = self._evaluate(name, key)
-        return self._known[key]
+        try:
+            value = self._evaluate(name, key)
+            weigh(value)
+        except WrongValue as error:
+            raise invalid(f"the variable '{name[:80]}': {error}.", f"variables.{name[:80]}") from None
+        finally:
+            self._under_way.discard(key)
+        self._known[key] = value
+        return value
 
     def _evaluate(self, name: str, key: str) -> Any:
         if key in self._written:
@@ -86,14 +100,17 @@ def _own_functions(template: Template, scope: Scope) -> dict[str, Callable[..., 
     made: dict[str, Callable[..., Any]] = {}
     for index, space in enumerate(template.functions):
         path = f"functions[{index}]"
-        for name, written in lower(space.get("members"), f"{path}.members").items():
+        for name, written in lower(space.get("members") or {}, f"{path}.members").items():
             full = f"{space.get('namespace')}.{name}".lower()
             made[full] = _own_function(full, lower(written, f"{path}.{name}"), scope, path)
     return made
 
 
 def _own_function(name: str, written: Mapping[str, Any], scope: Scope, path: str) -> Callable[..., Any]:
-    declared = [str(lower(each, path).get("name")) for each in written.get("parameters") or []]
+    parameters = written.get("parameters") or []
+    if not isinstance(parameters, list):
+        raise invalid(f"the parameters of the function '{name[:80]}' must be an array.", path)
+    declared = [str(lower(each, path).get("name")) for each in parameters]
     output = lower(written.get("output"), f"{path}.output")
 
     def work(*values: Any) -> Any:

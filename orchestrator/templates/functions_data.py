@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.templates.library import plain
-from orchestrator.templates.values import as_text, bounded, mapping, same, sequence, text, whole
+from orchestrator.templates.values import WrongValue, as_text, joined, key_of, mapping, same, sequence, text, whole
 
 _RANGE_MAX = 10_000
 
@@ -14,10 +15,10 @@ _RANGE_MAX = 10_000
 @plain("concat", 1, None)
 def _concat(*values: Any) -> Any:
     if all(isinstance(each, list) for each in values):
-        return bounded([item for each in values for item in each])
+        return [item for each in values for item in each]
     if any(isinstance(each, list | dict) for each in values):
-        raise ValueError("it joins either arrays or strings")
-    return bounded("".join(as_text(each) for each in values))
+        raise WrongValue("it joins either arrays or strings")
+    return joined(as_text(each) for each in values)
 
 
 @plain("array", 1)
@@ -33,7 +34,7 @@ def _create_array(*values: Any) -> list[Any]:
 @plain("createObject", 0, None)
 def _create_object(*values: Any) -> dict[str, Any]:
     if len(values) % 2:
-        raise ValueError("keys and values come in pairs")
+        raise WrongValue("keys and values come in pairs")
     return {text(key): value for key, value in zip(values[::2], values[1::2], strict=True)}
 
 
@@ -49,7 +50,7 @@ def _contains(container: Any, wanted: Any) -> bool:
 @plain("empty", 1)
 def _empty(value: Any) -> bool:
     if value is not None and not isinstance(value, str | list | Mapping):
-        raise ValueError("it wants a string, an array or an object")
+        raise WrongValue("it wants a string, an array or an object")
     return not value
 
 
@@ -75,21 +76,23 @@ def _flatten(value: Any) -> list[Any]:
 @plain("intersection", 2, None)
 def _intersection(first: Any, *others: Any) -> Any:
     if isinstance(first, list):
-        return [
-            each for each in first if all(any(same(each, item) for item in sequence(other)) for other in others)
-        ]
+        known = [{key_of(item) for item in sequence(other)} for other in others]
+        return [each for each in first if all(key_of(each) in keys for keys in known)]
     rest = [mapping(other) for other in others]
-    return {key: value for key, value in mapping(first).items() if all(same(r.get(key), value) for r in rest)}
+    return {
+        key: value
+        for key, value in mapping(first).items()
+        if all(key in each and same(each[key], value) for each in rest)
+    }
 
 
 @plain("union", 2, None)
 def _union(*values: Any) -> Any:
     if isinstance(values[0], list):
-        made: list[Any] = []
+        made: dict[str, Any] = {}
         for each in (item for value in values for item in sequence(value)):
-            if not any(same(each, known) for known in made):
-                made.append(each)
-        return made
+            made.setdefault(key_of(each), each)
+        return list(made.values())
     merged: dict[str, Any] = {}
     for value in values:
         merged = _merged(merged, mapping(value))
@@ -126,7 +129,7 @@ def _length(value: Any) -> int:
 @plain("range", 2)
 def _range(start: Any, count: Any) -> list[int]:
     if not 0 <= whole(count) <= _RANGE_MAX:
-        raise ValueError(f"the count must be 0 to {_RANGE_MAX}")
+        raise WrongValue(f"the count must be 0 to {_RANGE_MAX}")
     return list(range(whole(start), whole(start) + whole(count)))
 
 
@@ -155,7 +158,7 @@ def _try_get(value: Any, *keys: Any) -> Any:
 def _numbers(values: tuple[Any, ...]) -> list[int]:
     found = sequence(values[0]) if len(values) == 1 and isinstance(values[0], list) else list(values)
     if not found:
-        raise ValueError("it wants a number")
+        raise WrongValue("it wants a number")
     return [whole(each) for each in found]
 
 
@@ -196,6 +199,14 @@ def _div(one: Any, other: Any) -> int:
 def _mod(one: Any, other: Any) -> int:
     quotient: int = _div(one, other)
     return whole(one) - quotient * whole(other)
+
+
+@plain("float", 1)
+def _float(value: Any) -> float:
+    number = float(text(value) if isinstance(value, str) else value)
+    if not math.isfinite(number):
+        raise WrongValue("that is no number")
+    return number
 
 
 @plain("int", 1)

@@ -10,7 +10,7 @@ from orchestrator.templates.library import plain, special
 from orchestrator.templates.problems import invalid
 from orchestrator.templates.scope import Scope, run
 from orchestrator.templates.syntax import Call, Literal
-from orchestrator.templates.values import same, sequence, text, truth
+from orchestrator.templates.values import WrongValue, mapping, same, sequence, text, truth
 
 
 @plain("true", 0)
@@ -46,7 +46,7 @@ def _equals(one: Any, other: Any) -> bool:
 def _pair(one: Any, other: Any) -> tuple[Any, Any]:
     is_alike = isinstance(one, str) == isinstance(other, str)
     if not is_alike or not isinstance(one, str | int) or not isinstance(other, str | int):
-        raise ValueError("it compares two numbers or two strings")
+        raise WrongValue("it compares two numbers or two strings")
     return one, other
 
 
@@ -123,31 +123,29 @@ def _function(node: Call, index: int, scope: Scope, *counts: int) -> Callable[..
     keys = [str(each.value).lower() for each in names if isinstance(each, Literal)]
 
     def work(*values: Any) -> Any:
+        scope.effort.spend(1)
         return run(body, scope.with_locals(**dict(zip(keys, values, strict=False))))
 
     return work
 
 
 def _array(node: Call, scope: Scope) -> list[Any]:
-    try:
-        return sequence(run(node.arguments[0], scope))
-    except TypeError as error:
-        raise invalid(f"the function '{node.name}': {error}.") from None
+    return sequence(run(node.arguments[0], scope))
 
 
-@special("map", 2)
+@special("map", 2, makes=True)
 def _map(node: Call, scope: Scope) -> list[Any]:
     work = _function(node, 1, scope, 1, 2)
     return [work(each, index) for index, each in enumerate(_array(node, scope))]
 
 
-@special("filter", 2)
+@special("filter", 2, makes=True)
 def _filter(node: Call, scope: Scope) -> list[Any]:
     work = _function(node, 1, scope, 1, 2)
     return [each for index, each in enumerate(_array(node, scope)) if truth(work(each, index))]
 
 
-@special("reduce", 3)
+@special("reduce", 3, makes=True)
 def _reduce(node: Call, scope: Scope) -> Any:
     work = _function(node, 2, scope, 2, 3)
     result = run(node.arguments[1], scope)
@@ -156,14 +154,14 @@ def _reduce(node: Call, scope: Scope) -> Any:
     return result
 
 
-@special("sort", 2)
+@special("sort", 2, makes=True)
 def _sort(node: Call, scope: Scope) -> list[Any]:
     """The lambda says whether its first value comes before its second."""
     work = _function(node, 1, scope, 2)
     return sorted(_array(node, scope), key=cmp_to_key(lambda a, b: -1 if truth(work(a, b)) else 1))
 
 
-@special("groupBy", 2)
+@special("groupBy", 2, makes=True)
 def _group_by(node: Call, scope: Scope) -> dict[str, list[Any]]:
     work = _function(node, 1, scope, 1)
     made: dict[str, list[Any]] = {}
@@ -176,7 +174,13 @@ def _itself(value: Any) -> Any:
     return value
 
 
-@special("toObject", 2, 3)
+@special("mapValues", 2, makes=True)
+def _map_values(node: Call, scope: Scope) -> dict[str, Any]:
+    work = _function(node, 1, scope, 1)
+    return {key: work(value) for key, value in mapping(run(node.arguments[0], scope)).items()}
+
+
+@special("toObject", 2, 3, makes=True)
 def _to_object(node: Call, scope: Scope) -> dict[str, Any]:
     key = _function(node, 1, scope, 1)
     value = _function(node, 2, scope, 1) if len(node.arguments) == 3 else _itself

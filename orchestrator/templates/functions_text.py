@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 import re
 import uuid
 from typing import Any
 from urllib.parse import quote, unquote, urljoin
 
+from orchestrator.errors import BadInput
+from orchestrator.templates.jsonc import read_json
 from orchestrator.templates.library import plain
-from orchestrator.templates.values import as_text, bounded, mapping, sequence, text, whole
+from orchestrator.templates.unique_string import unique_string
+from orchestrator.templates.values import SIZE_MAX, WrongValue, as_text, joined, mapping, sequence, text, whole
 
 _FORMAT = re.compile(r"\{(\d+)(?:,(-?\d{1,3}))?(?::([^{}]*))?\}|\{\{|\}\}")
-_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _PAD_MAX = 10_000
-_GUID_SPACE = uuid.UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
+_GUID_SPACE = uuid.UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")  # the name space that Azure documents
 
 
 @plain("base64", 1)
@@ -31,7 +31,7 @@ def _from_base64(value: Any) -> str:
 
 @plain("base64ToJson", 1)
 def _json_from_base64(value: Any) -> Any:
-    return json.loads(base64.b64decode(text(value), validate=True))
+    return _json(base64.b64decode(text(value), validate=True).decode())
 
 
 @plain("dataUri", 1)
@@ -43,7 +43,7 @@ def _data_uri(value: Any) -> str:
 def _from_data_uri(value: Any) -> str:
     head, comma, body = text(value).partition(",")
     if not head.startswith("data:") or not comma:
-        raise ValueError("it is no data URI")
+        raise WrongValue("it is no data URI")
     return base64.b64decode(body).decode() if head.endswith(";base64") else unquote(body)
 
 
@@ -66,7 +66,13 @@ def _format(pattern: Any, *values: Any) -> str:
         width = int(match[2] or 0)
         return words.rjust(width) if width > 0 else words.ljust(-width)
 
-    return str(bounded(_FORMAT.sub(fill, text(pattern))))
+    words, parts, at = text(pattern), [], 0
+    for match in _FORMAT.finditer(words):
+        parts += [words[at : match.start()], fill(match)]
+        at = match.end()
+        if sum(map(len, parts)) > SIZE_MAX:
+            break
+    return joined([*parts, words[at:]])
 
 
 def _formatted(value: Any, pattern: str | None) -> str:
@@ -74,7 +80,7 @@ def _formatted(value: Any, pattern: str | None) -> str:
         return as_text(value)
     found = re.fullmatch(r"([DdXxNn])(\d{0,2})|0+", pattern)
     if found is None or isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"the format '{pattern}' is not supported")
+        raise WrongValue(f"the format '{pattern}' is not supported")
     if found[1] is None:
         return f"{value:0{len(pattern)}d}"
     digits = int(found[2] or 0)
@@ -90,9 +96,7 @@ def _guid(*values: Any) -> str:
 
 @plain("uniqueString", 1, None)
 def _unique_string(*values: Any) -> str:
-    """13 letters and digits that depend on the values alone; not those of Azure, whose hash is not public."""
-    number = int.from_bytes(hashlib.sha256("\0".join(text(each) for each in values).encode()).digest()[:9], "big")
-    return "".join(_BASE32[(number >> (5 * place)) & 31] for place in range(13))
+    return unique_string("-".join(text(each) for each in values))
 
 
 @plain("indexOf", 2)
@@ -111,24 +115,30 @@ def _last_index_of(value: Any, wanted: Any) -> int:
 
 @plain("join", 2)
 def _join(values: Any, between: Any) -> str:
-    return str(bounded(text(between).join(as_text(each) for each in sequence(values))))
+    return joined((as_text(each) for each in sequence(values)), text(between))
 
 
 @plain("json", 1)
 def _json(value: Any) -> Any:
-    return json.loads(text(value))
+    """As our reader of templates reads it: a text that no store can keep is refused there."""
+    try:
+        return read_json(text(value))
+    except BadInput:
+        raise WrongValue("the string is not JSON") from None
 
 
 @plain("padLeft", 2, 3)
 def _pad_left(value: Any, length: Any, filler: Any = " ") -> str:
     if len(text(filler)) != 1 or not 0 <= whole(length) <= _PAD_MAX:
-        raise ValueError("it wants a length and one character")
+        raise WrongValue("it wants a length and one character")
     return as_text(value).rjust(whole(length), filler)
 
 
 @plain("replace", 3)
 def _replace(value: Any, old: Any, new: Any) -> str:
-    return str(bounded(text(value).replace(text(old), text(new)))) if text(old) else text(value)
+    if not text(old):
+        raise WrongValue("there is nothing to replace")
+    return joined(text(value).split(old), text(new))
 
 
 @plain("split", 2)
@@ -148,7 +158,7 @@ def _substring(value: Any, start: Any, length: Any = None) -> str:
     whole_text, begin = text(value), whole(start)
     end = len(whole_text) if length is None else begin + whole(length)
     if not 0 <= begin <= end <= len(whole_text):
-        raise ValueError("the start and the length do not lie within the string")
+        raise WrongValue("the start and the length do not lie within the string")
     return whole_text[begin:end]
 
 

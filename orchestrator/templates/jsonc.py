@@ -7,6 +7,7 @@ included, so the body as a whole is no JSON. All of that is read here; anything 
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
@@ -150,7 +151,10 @@ class _Reader:
             is_whole = found[0].lstrip("-").isdigit()
             if is_whole and len(found[0]) > 20:
                 self.refuse("a number is too long")
-            return int(found[0]) if is_whole else float(found[0])
+            number = int(found[0]) if is_whole else float(found[0])
+            if not math.isfinite(number):
+                self.refuse("a number is too large")
+            return number
         found = _NAME.match(self.text, self.at)
         if found is None or found[0] not in _WORDS:
             self.refuse("a value is expected")

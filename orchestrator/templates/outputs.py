@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.templates.copies import count_of
+from orchestrator.templates.copies import count_of, is_wanted
 from orchestrator.templates.parameters import is_type, type_of
 from orchestrator.templates.problems import invalid
-from orchestrator.templates.scope import Scope, resolve
+from orchestrator.templates.scope import Effort, Scope, resolve
 from orchestrator.templates.template import Template, lower
-from orchestrator.templates.values import truth
+from orchestrator.templates.values import WrongValue, weigh
 
 _KNOWN = frozenset({"type", "value", "condition", "copy", "metadata", "nullable"})
 _WRITTEN = {"securestring": "SecureString", "secureobject": "SecureObject"}
@@ -32,13 +32,13 @@ def camel_case(name: str) -> str:
 
 def evaluate_outputs(template: Template, scope: Scope, refer: Callable[[str, bool], Any]) -> dict[str, Any]:
     """``{name: {"type", "value"}}``; secure ones without their value. Raises ``BadInput``, or ``NotYet``."""
-    inside = replace(scope, refer=refer)
+    inside = replace(scope, refer=refer, effort=Effort())
     made: dict[str, Any] = {}
     for name, output in template.outputs.items():
         path = f"outputs.{name}"
         if unknown := sorted(output.keys() - _KNOWN):
             raise invalid(f"an output has no member '{unknown[0][:80]}'.", path)
-        if not truth(resolve(output.get("condition", True), inside, f"{path}.condition")):
+        if not is_wanted(output.get("condition", True), inside, f"{path}.condition"):
             continue
         kind, is_secure = type_of(output)
         value = _value(output, inside, path)
@@ -51,6 +51,10 @@ def evaluate_outputs(template: Template, scope: Scope, refer: Callable[[str, boo
         if not fits:
             raise invalid(f"the output '{name}' is not of type '{kind}'.", path)
         written = _WRITTEN.get(str(output.get("type")).lower(), kind.capitalize())
+        try:
+            weigh(value)
+        except WrongValue as error:
+            raise invalid(f"the output '{name}': {error}.", path) from None
         made[camel_case(name)] = {"type": written} if is_secure else {"type": written, "value": value}
     return made
 

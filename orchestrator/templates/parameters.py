@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.errors import BadInput, ErrorDetail
 from orchestrator.templates.problems import CODE, invalid
 from orchestrator.templates.scope import Scope, resolve
-from orchestrator.templates.values import same, shown
+from orchestrator.templates.values import WrongValue, same, shown, weigh
 
 _KNOWN = frozenset(
     {
@@ -32,6 +32,7 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, Mapping),
 }
+NESTING_MAX = 40  # of defaults, and of variables, that need each other
 Declarations = Mapping[str, Mapping[str, Any]]
 
 
@@ -58,12 +59,17 @@ class Bound:
                 return known[name]
             if name in under_way:
                 raise invalid(f"the default of the parameter '{name}' depends on itself.", f"parameters.{name}")
+            if len(under_way) >= NESTING_MAX:
+                raise invalid(f"defaults that need each other go deeper than {NESTING_MAX}.", f"parameters.{name}")
             under_way.add(name)
             declaration = self.declarations[name]
-            path = f"parameters.{name}"
-            value = resolve(
-                declaration.get("defaultvalue"), replace(scope, parameters=read), f"{path}.defaultValue"
-            )
+            path = f"parameters.{name}.defaultValue"
+            value = resolve(declaration.get("defaultvalue"), replace(scope, parameters=read), path)
+            try:
+                weigh(value)
+            except WrongValue as error:
+                raise invalid(f"the default of the parameter '{name}': {error}.", path) from None
+            under_way.discard(name)
             raise_all(_problems(name, declaration, value))
             known[name] = value
             return value
@@ -87,7 +93,7 @@ def bind_parameters(declarations: Declarations, given: Any) -> Bound:
     names = {name.lower(): name for name in declarations}
     values: dict[str, Any] = {}
     problems: list[ErrorDetail] = []
-    for text, wrapped in (given or {}).items():
+    for text, wrapped in _given(given):
         name, found = names.get(text.lower()), _value_of(text, wrapped)
         if name is None:
             known = ", ".join(declarations) or "none"
@@ -106,6 +112,15 @@ def bind_parameters(declarations: Declarations, given: Any) -> Bound:
 
 
 _NONE = object()
+
+
+def _given(given: Any) -> list[tuple[str, Any]]:
+    if not isinstance(given or {}, Mapping):
+        raise invalid("'parameters' must be an object.", "parameters")
+    pairs = list((given or {}).items())
+    if len({name.lower() for name, _ in pairs}) != len(pairs):
+        raise invalid("a parameter is given twice, in different case.", "parameters")
+    return pairs
 
 
 def _value_of(name: str, wrapped: Any) -> Any:

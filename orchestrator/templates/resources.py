@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.model.resource_id import ResourceId, named
-from orchestrator.templates.copies import COUNT_MAX, count_of
+from orchestrator.templates.copies import COUNT_MAX, count_of, is_wanted
 from orchestrator.templates.problems import invalid
-from orchestrator.templates.scope import NotYet, Scope, resolve
+from orchestrator.templates.scope import Effort, NotYet, Scope, resolve
 from orchestrator.templates.template import Declared, Template, declared, lower
-from orchestrator.templates.values import truth
+from orchestrator.templates.values import WrongValue, weigh
 
 RESOURCES_MAX = 800  # Azure's limit
 DEPLOYMENT_TYPE = "microsoft.resources/deployments"
@@ -51,7 +51,7 @@ class ResourceNode:
 
     def body(self, refer: Callable[[str, bool], Any] | None = None) -> dict[str, Any]:
         """What is put. ``refer`` answers ``reference()``. Raises ``BadInput``, or ``NotYet`` without ``refer``."""
-        scope = replace(self.scope, refer=refer) if refer else self.scope
+        scope = replace(self.scope, refer=refer or self.scope.refer, effort=Effort())
         members = self.declared.members
         made = {
             name: resolve(members[key], scope, f"{self.path}.{name}")
@@ -60,6 +60,10 @@ class ResourceNode:
         }
         if "properties" in members:
             made["properties"] = self._properties(members["properties"], scope)
+        try:
+            weigh(made)
+        except WrongValue as error:
+            raise invalid(f"the resource '{self.identity.full_name}': {error}.", self.path) from None
         return made
 
     def _properties(self, properties: Any, scope: Scope) -> Any:
@@ -101,15 +105,15 @@ def expand(template: Template, scope: Scope) -> list[ResourceNode]:
     says what waits for what. Raises ``BadInput`` (``InvalidTemplate``)."""
     from orchestrator.templates.dependencies import with_dependencies  # noqa: PLC0415
 
-    scope = replace(scope, refer=no_reference)
+    scope = replace(scope, refer=no_reference, effort=Effort())
     nodes: list[ResourceNode] = []
     skipped: list[ResourceNode] = []
     try:
         for each in template.resources:
-            for node, is_wanted in _instances(each, scope, None):
-                target = nodes if is_wanted else skipped
+            for node, is_there in _instances(each, scope, None):
+                target = nodes if is_there else skipped
                 target.append(replace(node, index=len(target)))
-                if len(nodes) > RESOURCES_MAX:
+                if len(nodes) + len(skipped) > RESOURCES_MAX:
                     raise invalid(f"a template has at most {RESOURCES_MAX} resources.", "resources")
     except NotYet as early:
         words = (
@@ -123,12 +127,11 @@ def expand(template: Template, scope: Scope) -> list[ResourceNode]:
 def _instances(each: Declared, scope: Scope, parent: ResourceNode | None) -> Iterator[tuple[ResourceNode, bool]]:
     for inner, loop in _loops(each, scope):
         node = _node(each, inner, parent, loop)
-        condition = each.members.get("condition", True)
-        is_wanted = truth(resolve(condition, inner, f"{each.path}.condition"))
-        yield node, is_wanted
+        is_there = is_wanted(each.members.get("condition", True), inner, f"{each.path}.condition")
+        yield node, is_there
         for child in declared(each.members.get("resources"), f"{each.path}.resources"):
-            for below, is_child_wanted in _instances(child, inner, node):
-                yield below, is_wanted and is_child_wanted
+            for below, is_child_there in _instances(child, inner, node):
+                yield below, is_there and is_child_there
 
 
 def _loops(each: Declared, scope: Scope) -> Iterator[tuple[Scope, str | None]]:
@@ -173,6 +176,8 @@ def _node(each: Declared, scope: Scope, parent: ResourceNode | None, loop: str |
             if name.count("/") == kind.count("/") - 1 and "/" in name
             else f"{parent.identity.full_name}/{name}"
         )
+    if "/" not in kind:
+        raise invalid(f"'{kind[:120]}' is no type of resources, such as 'Microsoft.Compute/disks'.", f"{path}.type")
     for member in ("resourcegroup", "subscriptionid", "scope"):
         if members.get(member) is not None:
             raise invalid(f"a resource is made in the group of its deployment: '{member}' is not supported.", path)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from orchestrator.errors import BadInput
 from orchestrator.templates.problems import invalid
 from orchestrator.templates.syntax import Call, Literal, Member, Node, is_expression, parse, unescaped
+from orchestrator.templates.values import kind_of
 
-SIZE_MAX = 4 << 20  # of all that one evaluation makes, roughly in characters
+STEPS_MAX = 300_000  # of one evaluation: about a second of work
 
 
 class NotYet(Exception):
@@ -18,6 +20,21 @@ class NotYet(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
+
+
+class Effort:
+    """What one evaluation has cost so far: loops inside loops are short to write and long to run."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self) -> None:
+        self._steps = 0
+
+    def spend(self, steps: int) -> None:
+        """Raises ``BadInput`` when it is too much."""
+        self._steps += steps
+        if self._steps > STEPS_MAX:
+            raise invalid("the template takes too much work to evaluate.")
 
 
 @dataclass(frozen=True)
@@ -37,7 +54,8 @@ class Place:
 class Scope:
     """``refer`` answers ``reference()``: an id or a name, and whether the whole is wanted; it raises ``NotYet``.
     ``loops`` holds the index of each copy loop around the expression, by its name in small letters; ``""`` is the
-    innermost. ``now`` (epoch seconds) and ``new_guid`` are there for the defaults of parameters only."""
+    innermost. ``effort`` is shared by all that belongs to one evaluation. ``now`` (epoch seconds) and ``new_guid``
+    are there for the defaults of parameters only."""
 
     place: Place
     parameters: Callable[[str], Any]
@@ -48,6 +66,7 @@ class Scope:
     new_guid: Callable[[], str] | None = None
     locals: Mapping[str, Any] = field(default_factory=dict)
     own_functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    effort: Effort = field(default_factory=Effort, compare=False)
 
     def inside_loop(self, name: str, index: int) -> Scope:
         return replace(self, loops={**self.loops, name.lower(): index, "": index})
@@ -60,6 +79,7 @@ def resolve(value: Any, scope: Scope, target: str = "") -> Any:
     """A value of the template with all expressions in it evaluated."""
     from orchestrator.templates.copies import resolved_mapping  # noqa: PLC0415  each needs the other
 
+    scope.effort.spend(1)
     if isinstance(value, str):
         return evaluate(value, scope, target)
     if isinstance(value, list):
@@ -73,10 +93,10 @@ def evaluate(text: str, scope: Scope, target: str = "") -> Any:
     """A string of the template: plain, or an expression. Raises ``BadInput`` with the target, or ``NotYet``."""
     if not is_expression(text):
         return unescaped(text)
-    from orchestrator.errors import BadInput  # noqa: PLC0415
-
     try:
         return run(parse(text), scope)
+    except RecursionError:
+        raise invalid("the template is nested too deeply.", target or None) from None
     except BadInput as error:
         if error.target is None and target:
             error.target = target
@@ -104,7 +124,8 @@ def _member(node: Member, scope: Scope) -> Any:
         if node.is_safe:
             return None
         known = ", ".join(list(of)[:20])
-        raise invalid(f"the property '{key[:80]}' does not exist; there is: {known or 'none'}.")
+        said = f"'{key[:80]}'" if isinstance(node.key, Literal) else "asked for"  # else it may be a secret
+        raise invalid(f"the property {said} does not exist; there is: {known or 'none'}.")
     if isinstance(of, list) and isinstance(key, int) and not isinstance(key, bool):
         if 0 <= key < len(of):
             return of[key]
@@ -113,11 +134,5 @@ def _member(node: Member, scope: Scope) -> Any:
         raise invalid(f"the index {key} is outside an array of {len(of)}.")
     if node.is_safe and of is None:
         return None
-    raise invalid(f"{_kind(of)} has no property or element '{str(key)[:80]}'.")
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "a boolean"
-    names = {str: "a string", int: "an integer", list: "an array", dict: "an object", type(None): "null"}
-    return names.get(type(value), "a value")
+    said = f" '{str(node.key.value)[:80]}'" if isinstance(node.key, Literal) else ""
+    raise invalid(f"{kind_of(of)} has no property or element{said}.")

@@ -98,8 +98,12 @@ class _Reader:
         if depth > _DEPTH_MAX:
             raise self._wrong("it is nested too deeply")
         made = self._primary(depth)
+        members = 0
         while self._peek() in {".", ".?", "["}:
             made = self._member(made, depth)
+            members += 1
+            if members > _DEPTH_MAX:
+                raise self._wrong("it is nested too deeply")
         return made
 
     def _primary(self, depth: int) -> Node:

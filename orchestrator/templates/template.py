@@ -12,7 +12,6 @@ _TOP = frozenset(
     {
         "$schema",
         "contentversion",
-        "apiprofile",
         "languageversion",
         "definitions",
         "metadata",
@@ -49,7 +48,6 @@ _RESOURCE = frozenset(
         "resourcegroup",
         "subscriptionid",
         "placement",
-        "etag",
     }
 )
 _DEEP = "deploymenttemplate.json"
@@ -88,6 +86,7 @@ def load_template(template: Any) -> Template:
         raise invalid("'contentVersion' is missing; it is text such as '1.0.0.0'.", "contentVersion")
     if members.get("definitions"):
         raise invalid("types of one's own ('definitions') are not supported here.", "definitions")
+    _check_language(members)
     return Template(
         parameters=_of_mappings(members.get("parameters"), "parameters"),
         variables=_mapping(members.get("variables"), "variables"),
@@ -96,6 +95,14 @@ def load_template(template: Any) -> Template:
         outputs=_of_mappings(members.get("outputs"), "outputs"),
         content_version=members["contentversion"],
     )
+
+
+def _check_language(members: Mapping[str, Any]) -> None:
+    version = members.get("languageversion")
+    if version not in {None, "1.0", "2.0"}:
+        raise invalid("'languageVersion' is '1.0' or '2.0' here.", "languageVersion")
+    if isinstance(members.get("resources"), Mapping) and version != "2.0":
+        raise invalid("resources by symbolic names want 'languageVersion' '2.0'.", "resources")
 
 
 def declared(value: Any, path: str) -> Iterator[Declared]:
@@ -136,9 +143,9 @@ def lower(value: Any, path: str) -> dict[str, Any]:
 def _mapping(value: Any, path: str) -> Mapping[str, Any]:
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
-        raise invalid(f"'{path}' must be an object.", path)
-    return value
+    lower(value, path)
+    checked: Mapping[str, Any] = value
+    return checked
 
 
 def _of_mappings(value: Any, path: str) -> dict[str, Mapping[str, Any]]:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchestrator.templates.scope import SIZE_MAX
+SIZE_MAX = 4 << 20  # of one value, in characters and elements: what Azure allows a template in bytes
+_DEPTH_MAX = 100
+_SIZE_OF_VALUE = 4  # beside its characters: a comma, a bracket
+_INTEGER_MAX = (1 << 63) - 1
+
+
+class WrongValue(ValueError):
+    """A function cannot work with what it is given. Its words never hold the value, which may be a secret."""
 
 
 def text(value: Any) -> str:
-    """Raises ``ValueError`` for anything but a string."""
+    """Raises ``WrongValue`` for anything but a string."""
     if not isinstance(value, str):
-        raise TypeError(f"{shown(value)} is not a string")
+        raise WrongValue(f"{kind_of(value)} is not a string")
     return value
 
 
@@ -21,7 +28,7 @@ def whole(value: Any) -> int:
     if isinstance(value, str) and value.strip().lstrip("+-").isdigit() and len(value) < 30:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{shown(value)} is not an integer")
+        raise WrongValue(f"{kind_of(value)} is not an integer")
     return value
 
 
@@ -32,18 +39,18 @@ def truth(value: Any) -> bool:
         return value
     if isinstance(value, int):
         return value != 0
-    raise TypeError(f"{shown(value)} is not a boolean")
+    raise WrongValue(f"{kind_of(value)} is not a boolean")
 
 
 def sequence(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise TypeError(f"{shown(value)} is not an array")
+        raise WrongValue(f"{kind_of(value)} is not an array")
     return value
 
 
 def mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise TypeError(f"{shown(value)} is not an object")
+        raise WrongValue(f"{kind_of(value)} is not an object")
     return dict(value)
 
 
@@ -69,11 +76,57 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def bounded(value: Any) -> Any:
-    """Raises ``ValueError`` for what has grown beyond reason."""
-    if isinstance(value, str | list | dict) and len(value) > SIZE_MAX:
-        raise ValueError("the result is too large")
-    return value
+def joined(parts: Iterable[str], between: str = "") -> str:
+    """One string of many. Raises ``WrongValue`` before it grows too large, not after."""
+    found, size = [], 0
+    for part in parts:
+        found.append(part)
+        size += len(part) + len(between)
+        if size > SIZE_MAX:
+            raise WrongValue("the result is too large")
+    return between.join(found)
+
+
+def weigh(value: Any) -> int:
+    """How many values it is made of. Raises ``WrongValue`` for what has grown beyond reason, and for what cannot be
+    kept: a few doublings of an array make more than any machine can hold, though each of them costs nothing."""
+    if isinstance(value, bool) or not isinstance(value, int | str | list | Mapping):
+        return 1
+    count, size, left = 0, 0, [(value, 0)]
+    while left:
+        each, depth = left.pop()
+        count += 1
+        size += _SIZE_OF_VALUE + _check_one(each)
+        if size > SIZE_MAX or depth > _DEPTH_MAX:
+            raise WrongValue("the result is too large")
+        if isinstance(each, list):
+            left.extend((inner, depth + 1) for inner in each)
+        elif isinstance(each, Mapping):
+            left.extend((inner, depth + 1) for pair in each.items() for inner in pair)
+    return count
+
+
+def _check_one(value: Any) -> int:
+    """The characters of a string; nought for anything else."""
+    if isinstance(value, int) and abs(value) > _INTEGER_MAX:
+        raise WrongValue("the result is no integer of 64 bits")
+    if not isinstance(value, str):
+        return 0
+    if "\0" in value:
+        raise WrongValue("the result holds a NUL character")
+    return len(value)
+
+
+def kind_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "a boolean"
+    names = {str: "a string", int: "an integer", float: "a number with a fraction", list: "an array"}
+    return "null" if value is None else names.get(type(value), "an object")
+
+
+def key_of(value: Any) -> str:
+    """The same text for values that are the same."""
+    return json.dumps(value, sort_keys=True)
 
 
 def shown(value: Any) -> str:
