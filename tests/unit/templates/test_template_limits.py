@@ -223,8 +223,9 @@ two"},
     {"type": "Microsoft.Network/publicIPAddresses", "name": "webPublicIP", "apiVersion": "2022-01-01"},
     {"type": "Microsoft.Network/virtualNetworks", "name": "webVNET", "apiVersion": "2015-06-15", "dependsOn": []},
   ],
-  "outputs": {"VMSS": {"type": "object", "value": "[reference(resourceId(
-    'Microsoft.Compute/virtualMachineScaleSets', 'web'), providers('Microsoft.Compute', 'virtualMachineScaleSets').apiVersions[0])]"}} /* the end */ }}}"""
+  "outputs": {"VMSS": {"type": "object", "value": "[reference(
+    resourceId('Microsoft.Compute/virtualMachineScaleSets', 'web'),
+    providers('Microsoft.Compute', 'virtualMachineScaleSets').apiVersions[0])]"}} /* the end */ }}}"""
 
 
 def test_a_body_of_az_comes_to_resources_in_order_and_an_output() -> None:
