@@ -14,6 +14,7 @@ from orchestrator.templates.outputs import evaluate_outputs
 from orchestrator.templates.parameters import bind_parameters
 from orchestrator.templates.resources import ResourceNode, expand
 from orchestrator.templates.scope import Place, Scope, evaluate
+from orchestrator.templates.syntax import parse
 from orchestrator.templates.template import Template, load_template
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
@@ -184,7 +185,27 @@ def test_a_circle_is_named_without_those_who_only_wait_for_it() -> None:
             resource("a", dependsOn=["b"]),
             resource("b", dependsOn=["a"]),
         )
-    assert refused.value.message.endswith("A.B/c/a -> A.B/c/b -> A.B/c/a.")
+    assert refused.value.message.endswith(": A.B/c/a -> A.B/c/b -> A.B/c/a.")
+
+
+@pytest.mark.parametrize(
+    ("before", "each", "after"), [("resourceGroup()", ".a", ""), ("", "not(", "true()"), ("", "array(", "1")]
+)
+def test_an_expression_nests_as_deep_as_the_limit_and_no_deeper(before: str, each: str, after: str) -> None:
+    def text(depth: int) -> str:
+        return f"[{before}{each * depth}{after}{')' * depth if each.endswith('(') else ''}]"
+
+    parse(text(60))
+    with pytest.raises(BadInput, match="cannot be read at position"):
+        parse(text(61))
+
+
+def test_an_index_is_that_of_the_loop_that_is_named() -> None:
+    _, scope = bound()
+    inside = scope.inside_loop("outer", 2).inside_loop("inner", 7)
+    assert evaluate("[createArray(copyIndex('OUTER'), copyIndex('inner'), copyIndex())]", inside) == [2, 7, 7]
+    with pytest.raises(BadInput, match="copyIndex"):
+        evaluate("[copyIndex('other')]", inside)
 
 
 def test_nested_templates_keep_their_own_expressions_or_are_evaluated_whole() -> None:
