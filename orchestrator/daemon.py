@@ -144,7 +144,7 @@ class Daemon:
             config.https_url,
             config.metadata_identity,
             owner.path,
-            self.certificates.ca_file,
+            self.certificates.ca_file if config.https_listen else None,
         )
 
     async def run(self, listeners: Listeners) -> None:

@@ -27,6 +27,7 @@ async def get_status(api: ApiDep) -> Json:
         "endpoint": api.identity.https_url,
         "ownerFile": str(api.identity.owner_file) if api.identity.owner_file else None,
         "caFile": str(api.identity.ca_file) if api.identity.ca_file else None,
+        "caPem": api.identity.ca_file.read_text() if api.identity.ca_file else None,
         "networkNamespace": api.about.network_namespace,
         "addressSpaces": list(site.address_spaces),
         "scaleSets": len(api.store.scale_sets()),

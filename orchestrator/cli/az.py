@@ -7,12 +7,13 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from orchestrator.cli.az_files import AzFolder, Credentials
-from orchestrator.cli.client import Client
+from orchestrator.cli.client import Client, Resource
 from orchestrator.cli.command import command
 from orchestrator.cli.endpoint import find_endpoint
 from orchestrator.cli.session import Session
@@ -21,28 +22,43 @@ from orchestrator.errors import BadInput, NotFound
 DEFAULT_GROUP = "default"
 _HINT = "Install it with 'pip install azure-cli' or your system's packages, or let VMSS_AZ name it."
 
-DirOption = Annotated[Path | None, typer.Option("--dir", help="The folder. [default: ~/.vmss/az/INSTALLATION]")]
-FileOption = Annotated[
-    Path | None, typer.Option("--principal-file", help="Who logs in. [default: the daemon's owner]")
+DirOption = Annotated[
+    Path | None, typer.Option("--dir", help="The folder. [default: one for each login, in ~/.vmss/az]")
 ]
+FileOption = Annotated[
+    Path | None,
+    typer.Option("--principal-file", help="Who logs in. [default: VMSS_CREDENTIALS, else the daemon's owner]"),
+]
+GroupOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The default resource group, made when it is missing. [default: as it was, at first 'default']"
+    ),
+]
+
+
+class _Through(TyperCommand):
+    """Every word belongs to az, ``--help`` and ``--`` as well."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return []
 
 
 def register(app: typer.Typer, panel: str) -> None:
     command(app, "az-env", rich_help_panel=panel)(az_env)
-    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-    app.command("az", rich_help_panel=panel, context_settings=settings, add_help_option=False)(run_az)
+    app.command("az", cls=_Through, rich_help_panel=panel, add_help_option=False)(run_az)
 
 
 def az_env(
     session: Session,
     directory: DirOption = None,
     principal_file: FileOption = None,
-    group: Annotated[
-        str, typer.Option(help="The default resource group; made when it is missing.")
-    ] = DEFAULT_GROUP,
+    group: GroupOption = None,
 ) -> None:
     """Log az in at this daemon, in a folder of its own, and print what to export: eval "$(vmss az-env)"."""
-    folder = _prepare(session.client, directory, principal_file, group)
+    folder, who = _folder(session.client, directory, principal_file)
+    _make(folder, who, session.client, group)
     for name, value in folder.environment().items():
         print(f"export {name}={shlex.quote(value)}")
     if sys.stdout.isatty():
@@ -56,7 +72,9 @@ def run_az(context: typer.Context) -> None:
         raise NotFound(f"There is no az here. {_HINT}", code="AzMissing")
     client = Client(find_endpoint(None, None, os.environ))
     try:
-        folder = _prepare(client, None, None, None)
+        folder, who = _folder(client, None, None)
+        if not folder.is_made_of(who):
+            _make(folder, who, client, None)
     finally:
         client.close()
     sys.stdout.flush()
@@ -66,22 +84,21 @@ def run_az(context: typer.Context) -> None:
         raise NotFound(f"{program} cannot be run: {error.strerror}. {_HINT}", code="AzMissing") from error
 
 
-def _prepare(client: Client, directory: Path | None, principal_file: Path | None, group: str | None) -> AzFolder:
-    """The folder, up to date. Without ``group`` the default group of a folder that is there stays."""
-    daemon = client.daemon
-    path = principal_file or _owner_file(daemon.get("ownerFile"))
-    who = Credentials.read(path)
-    folder = AzFolder((directory or Path.home() / ".vmss" / "az" / daemon["installation"]).absolute())
-    if group is None and (folder.path / "config").exists():
-        group = folder.default_group()
-    group = group or DEFAULT_GROUP
+def _folder(client: Client, directory: Path | None, principal_file: Path | None) -> tuple[AzFolder, Credentials]:
+    who = Credentials.read(principal_file or client.endpoint.credentials or _owner_file(client.daemon))
+    path = directory or Path.home() / ".vmss" / "az" / client.daemon["installation"] / who.client_id
+    return AzFolder(path.absolute()), who
+
+
+def _make(folder: AzFolder, who: Credentials, client: Client, group: str | None) -> None:
+    group = group or folder.default_group() or DEFAULT_GROUP
     client.ensure_group(group)
-    folder.write(who, group=group, location=daemon["location"])
-    return folder
+    folder.write(who, group=group, location=client.daemon["location"])
 
 
-def _owner_file(text: object) -> Path:
+def _owner_file(daemon: Resource) -> Path:
+    text = daemon.get("ownerFile")
     if not text:
         words = "the daemon does not say where its owner's file lies: name one with --principal-file"
         raise BadInput(words, target="--principal-file")
-    return Path(str(text))
+    return Path(text)

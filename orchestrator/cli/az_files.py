@@ -7,17 +7,26 @@ user's own ``~/.azure`` is not touched.
 from __future__ import annotations
 
 import configparser
+import contextlib
+import fcntl
+import hashlib
 import io
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import BadInput, VmssError
+import certifi
+
+from orchestrator.cli.authority import authority_of
+from orchestrator.errors import BadInput
 from orchestrator.private_file import write_private
 
 CLOUD = "VmssLocal"
-_NEEDED = ("clientId", "clientSecret", "tenantId", "subscriptionId", "endpoint", "caFile")
+_MADE_OF = "vmss-made-of"
+_OF_A_LOGIN = ("msal_token_cache.json", "msal_token_cache.bin", "msal_http_cache.bin")
+_NEEDED = ("clientId", "clientSecret", "tenantId", "subscriptionId", "endpoint")
 # What az has a name for and this API does not have: clients want an address, and never ask it.
 _NOWHERE = (
     "endpoint_active_directory_data_lake_resource_id",
@@ -33,14 +42,15 @@ _NOWHERE = (
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A principal's file: the daemon's ``owner.json``, or what ``vmss principal create --file`` writes."""
+    """A principal's file: the daemon's ``owner.json``, or what ``vmss principal create --file`` writes.
+    ``ca_pem`` is empty where the daemon's authority is one that everyone trusts."""
 
     client_id: str
     client_secret: str
     tenant_id: str
     subscription_id: str
     endpoint: str
-    ca_file: Path
+    ca_pem: str
 
     @classmethod
     def read(cls, path: Path) -> Credentials:
@@ -52,14 +62,16 @@ class Credentials:
             raise BadInput(words, target=str(path)) from None
         except (OSError, ValueError) as error:
             raise BadInput(f"{path} cannot be read as a principal's file: {error}", target=str(path)) from error
-        missing = [name for name in _NEEDED if not isinstance(content, Mapping) or not content.get(name)]
-        if "endpoint" in missing:
+        if not isinstance(content, Mapping):
+            raise BadInput(f"{path} is no principal's file", target=str(path))
+        missing = [name for name in _NEEDED if not content.get(name)]
+        if missing == ["endpoint"]:
             words = "the daemon serves no HTTPS, which az insists on: set https_listen in its configuration"
             raise BadInput(words, target="https_listen")
         if missing:
             raise BadInput(f"{path} lacks {', '.join(missing)}", target=str(path))
-        client_id, secret, tenant, subscription, endpoint, ca_file = (str(content[name]) for name in _NEEDED)
-        return cls(client_id, secret, tenant, subscription, endpoint, Path(ca_file))
+        client_id, secret, tenant, subscription, endpoint = (str(content[name]) for name in _NEEDED)
+        return cls(client_id, secret, tenant, subscription, endpoint, authority_of(content) or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +84,50 @@ class AzFolder:
     def bundle(self) -> Path:
         return self.path / "ca-bundle.pem"
 
-    def write(self, who: Credentials, *, group: str, location: str) -> None:
-        """Everything anew; what az keeps there besides (its token cache) goes when another principal comes in."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path.chmod(0o700)
-        if self._client_id() != who.client_id:
-            for name in ("msal_token_cache.json", "msal_token_cache.bin", "msal_http_cache.bin"):
-                (self.path / name).unlink(missing_ok=True)
-        self._put("clouds.config", _ini({CLOUD: _cloud(who)}))
-        self._put("config", _ini(_settings(group, location)))
-        self._put("azureProfile.json", json.dumps(_profile(who)))
-        secret = {"client_id": who.client_id, "tenant": who.tenant_id, "client_secret": who.client_secret}
-        self._put("service_principal_entries.json", json.dumps([secret]))
-        self._put(self.bundle.name, _trusted(who.ca_file))
-
-    def _client_id(self) -> str | None:
+    def is_made_of(self, who: Credentials) -> bool:
+        """Whether it logs in so, at this daemon, and trusts its authority as that is now."""
         try:
-            entries = json.loads((self.path / "service_principal_entries.json").read_text())
-            return str(entries[0]["client_id"])
-        except (OSError, ValueError, LookupError, TypeError):
-            return None
+            return (self.path / _MADE_OF).read_text() == _mark(who)
+        except OSError:
+            return False
 
     def default_group(self) -> str | None:
         """That of the folder as it is."""
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.read(self.path / "config")
-        return parser.get("defaults", "group", fallback=None)
+        return self._settings().get("defaults", "group", fallback=None)
+
+    def write(self, who: Credentials, *, group: str, location: str) -> None:
+        """Cloud, login and trust anew; of the settings only ours: others that ``az config set`` put there stay.
+        What az keeps of a login (its tokens) goes when somebody else comes in. Raises ``BadInput`` for a folder in
+        which az is logged in, and not by us."""
+        if (self.path / "azureProfile.json").exists() and not (self.path / _MADE_OF).exists():
+            raise BadInput(f"{self.path} holds another login of az: name another folder", target="--dir")
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.chmod(0o700)
+        with _held(self.path):
+            if not self.is_made_of(who):
+                self._put(_MADE_OF, "")
+                for name in _OF_A_LOGIN:
+                    (self.path / name).unlink(missing_ok=True)
+            settings = self._settings()
+            settings.read_dict(_our_settings(group, location))
+            clouds = _parser()
+            clouds.read_dict({CLOUD: _cloud(who)})
+            self._put("config", _text(settings))
+            self._put("clouds.config", _text(clouds))
+            self._put("azureProfile.json", json.dumps(_profile(who)))
+            self._put("service_principal_entries.json", json.dumps([_entry(who)]))
+            # With the daemon's authority alone, pip and the like would trust nobody else.
+            self._put(self.bundle.name, f"{certifi.contents()}\n{who.ca_pem}")
+            self._put(_MADE_OF, _mark(who))  # the last: it says that the others are there
+
+    def _settings(self) -> configparser.ConfigParser:
+        parser = _parser()
+        try:
+            parser.read(self.path / "config")
+        except configparser.Error as error:
+            words = f"{self.path / 'config'} cannot be read: {error}"
+            raise BadInput(words, target=str(self.path)) from error
+        return parser
 
     def _put(self, name: str, content: str) -> None:
         write_private(self.path / name, content.encode())
@@ -125,13 +155,17 @@ def _cloud(who: Credentials) -> Mapping[str, str]:
     }
 
 
-def _settings(group: str, location: str) -> Mapping[str, Mapping[str, str]]:
+def _our_settings(group: str, location: str) -> Mapping[str, Mapping[str, str]]:
     return {
         "cloud": {"name": CLOUD},
         "defaults": {"group": group, "location": location},
         "core": {"collect_telemetry": "no", "survey_message": "no", "login_experience_v2": "off"},
         "auto-upgrade": {"enable": "no", "prompt": "no"},
     }
+
+
+def _entry(who: Credentials) -> Mapping[str, str]:
+    return {"client_id": who.client_id, "tenant": who.tenant_id, "client_secret": who.client_secret}
 
 
 def _profile(who: Credentials) -> Mapping[str, object]:
@@ -152,21 +186,27 @@ def _profile(who: Credentials) -> Mapping[str, object]:
     }
 
 
-def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read_dict(sections)
+def _parser() -> configparser.ConfigParser:
+    return configparser.ConfigParser(interpolation=None)
+
+
+def _text(parser: configparser.ConfigParser) -> str:
     text = io.StringIO()
     parser.write(text)
     return text.getvalue()
 
 
-def _trusted(ca_file: Path) -> str:
-    """Everyone's authorities and the daemon's: with ours alone, pip and the like would trust nobody else."""
-    import certifi  # noqa: PLC0415
+def _mark(who: Credentials) -> str:
+    """Tells whether anything of a login changed, without showing it."""
+    return hashlib.sha256(repr(who).encode()).hexdigest()
 
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Two at once write one after the other."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return f"{certifi.contents()}\n{ca_file.read_text()}"
-    except OSError as error:
-        raise VmssError(
-            f"The daemon's certificate authority {ca_file} cannot be read: {error.strerror}."
-        ) from error
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

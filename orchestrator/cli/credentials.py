@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from orchestrator.cli.authority import authority_of
 from orchestrator.cli.faults import ApiError
 from orchestrator.errors import BadInput
 
@@ -19,31 +20,32 @@ _FRESH_ONE_HELPS = "insufficient_claims"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A service principal, and whom to trust: the members of the daemon's ``owner.json``."""
+    """A service principal, and whom to trust (PEM): members of a principal's file, like the daemon's
+    ``owner.json``. Without ``ca_pem`` it is whom the system trusts."""
 
     client_id: str
     secret: str
-    ca_file: Path | None = None
+    ca_pem: str | None = None
 
     @classmethod
     def from_file(cls, path: Path) -> Credentials:
         """Raises ``BadInput`` when the file cannot be read or is not of this sort."""
         try:
             content = json.loads(path.read_text())
-            ca_file = content.get("caFile")
-            return cls(content["clientId"], content["clientSecret"], Path(ca_file) if ca_file else None)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            client_id, secret = content["clientId"], content["clientSecret"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
             words = f"the credentials {path} cannot be used: {error.__class__.__name__}: {error}"
             raise BadInput(words, target=str(path)) from error
+        return cls(client_id, secret, authority_of(content))
 
     def trust(self) -> ssl.SSLContext | bool:
-        """For ``verify`` of httpx: the daemon's own authority where it is known, else the system's."""
-        if self.ca_file is None:
+        """For ``verify`` of httpx."""
+        if self.ca_pem is None:
             return True
         try:
-            return ssl.create_default_context(cafile=str(self.ca_file))
-        except (OSError, ssl.SSLError) as error:
-            raise BadInput(f"the authority {self.ca_file} cannot be read: {error}") from error
+            return ssl.create_default_context(cadata=self.ca_pem)
+        except (ValueError, ssl.SSLError) as error:
+            raise BadInput(f"the authority of the credentials is no certificate: {error}") from error
 
 
 class Login(httpx.Auth):

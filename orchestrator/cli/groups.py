@@ -12,7 +12,7 @@ from orchestrator.cli.output import at
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.session import Session
 from orchestrator.cli.waiting import DEFAULT_TIMEOUT_S, poll_until
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, NotFound
 
 group_app = typer.Typer(help="Resource groups, which hold everything else.", no_args_is_help=True)
 GROUPS = (at("Name", "name"), at("Location", "location"), at("State", "properties.provisioningState"))
@@ -40,10 +40,15 @@ def create_group(
     tags: Annotated[list[str] | None, typer.Option("--tags", help="KEY=VALUE; several may follow.")] = None,
 ) -> None:
     """Make a resource group; one that is there stays, with other tags if some are given."""
-    body: Resource = {"location": session.client.daemon["location"]}
-    if tags is not None:
-        body["tags"] = dict(_pair(each) for each in tags)
-    session.show(session.client.send("PUT", session.client.path_of_group(name), body=body).body, GROUPS)
+    path = session.client.path_of_group(name)
+    body: Resource = {} if tags is None else {"tags": dict(_pair(each) for each in tags)}
+    try:
+        made = session.client.get(path)
+        if body:
+            made = session.client.send("PATCH", path, body=body).body
+    except NotFound:
+        made = session.client.send("PUT", path, body={"location": session.client.daemon["location"], **body}).body
+    session.show(made, GROUPS)
 
 
 @command(group_app, "delete")

@@ -13,7 +13,7 @@ from orchestrator.cli.client import OWN, Resource
 from orchestrator.cli.command import command
 from orchestrator.cli.output import Column, at
 from orchestrator.cli.session import Session
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, NotFound
 from orchestrator.model.principal import Role
 from orchestrator.private_file import write_private
 
@@ -58,6 +58,9 @@ def show_principal(session: Session, name: Name) -> None:
 @command(principal_app, "create")
 def create_principal(session: Session, name: Name, role: RoleOption, file: FileOption = None) -> None:
     """Make a principal, or give one that is there another role. Its secret is shown this once."""
+    if file is not None and _is_there(session, name):
+        words = f"{name} is there already and keeps its secret: 'vmss principal reset' makes a new one"
+        raise BadInput(words, target="--file")
     made = session.client.send("PUT", path_of(name), body={"properties": {"role": role.value}}).body
     _hand_over(session, made, file)
 
@@ -75,12 +78,17 @@ def delete_principal(session: Session, name: Name) -> None:
     session.answer(f"deleted principal {name}")
 
 
+def _is_there(session: Session, name: str) -> bool:
+    try:
+        session.client.get(path_of(name))
+    except NotFound:
+        return False
+    return True
+
+
 def _hand_over(session: Session, made: Resource, file: Path | None) -> None:
     secret = made["properties"].get("clientSecret")
     if secret is None:
-        if file is not None:
-            words = f"{made['name']} is there already and keeps its secret: 'vmss principal reset' makes a new one"
-            raise BadInput(words, target="--file")
         session.show(made, PRINCIPALS)
         return
     if file is None:
@@ -96,6 +104,7 @@ def _hand_over(session: Session, made: Resource, file: Path | None) -> None:
         "subscriptionId": daemon["subscriptionId"],
         "endpoint": daemon["endpoint"],
         "caFile": daemon["caFile"],
+        "caPem": daemon["caPem"],
     }
     write_private(file.absolute(), json.dumps(content, indent=2).encode() + b"\n")
     session.answer(f"{file} logs in as {made['name']} ({made['properties']['role']})")
