@@ -21,9 +21,8 @@ say = @printf '==> %s\n' "$(1)"
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo up down test test-clients check bench setup packages test-packages venv image test-images format \
-	lock clients js-clients \
-	install-service clean
+.PHONY: help demo up down test test-clients check bench setup packages test-packages client-packages venv image \
+	test-images format lock clients js-clients install-service clean
 
 help: ## say what there is
 	@echo 'usage: make TARGET'
@@ -46,9 +45,12 @@ test: setup test-packages test-images check ## set up, then all checks and tests
 	$(call say,tests on real guests: one by one)
 	@$(SUDO) $(BIN)/python -m pytest -m 'real and not clients' --durations=10
 
-test-clients: setup test-packages clients js-clients ## az, the SDKs and a storm of requests, unchanged, on real guests
+test-clients: setup clients js-clients ## az, the SDKs and a storm of requests, unchanged, on real guests
 	$(call say,tests with Azure clients)
 	@$(SUDO) $(BIN)/python -m pytest -m clients --durations=10 tests/clients
+
+client-packages:
+	@.ci/system-packages.sh clients
 
 clients: .venv-clients/ready
 
@@ -60,7 +62,7 @@ clients: .venv-clients/ready
 
 js-clients: tests/clients/js/node_modules/ready
 
-tests/clients/js/node_modules/ready: tests/clients/js/package-lock.json
+tests/clients/js/node_modules/ready: tests/clients/js/package-lock.json | client-packages
 	$(call say,the SDK of JavaScript)
 	@.ci/js-clients.sh
 	@touch $@

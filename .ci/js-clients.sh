@@ -1,21 +1,22 @@
 #!/bin/bash
-# Installs the JavaScript SDK for the tests, by its lock file. It needs Node 20: where the system has none, or an older
-# one (Debian 12 has 18), the registry's own package of Node is put beside it.
+# Installs the SDK of JavaScript for the tests, by its lock file. It needs Node 20: where the system has an older one
+# (Debian 12 has 18), the registry's own package of Node is put beside the SDK, and the tests use that.
 set -euo pipefail
 cd "$(dirname "$0")/../tests/clients/js"
 
-say() { printf '%s\n' "$*" >&2; }
+needed=20
+brought=node@20.20.2
 
-major() { { node --version 2>/dev/null || echo v0; } | sed 's/^v\([0-9]*\).*/\1/'; }
+node_is_too_old() {
+  local version
+  version=$(node --version) # v20.1.2
+  version=${version#v}
+  [ "${version%%.*}" -lt "$needed" ]
+}
 
-if ! command -v npm >/dev/null; then
-  say "system packages to install: nodejs npm"
-  as_root=(); [ "$(id -u)" = 0 ] || as_root=(sudo)
-  "${as_root[@]}" apt-get update -q >&2
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nodejs npm >&2
-fi
-npm ci --silent --no-audit --no-fund
-if [ "$(major)" -lt 20 ]; then
-  say "node here is $(node --version); version 20 is put into node_modules"
-  npm install --silent --no-audit --no-fund --no-save --no-package-lock node@20
+npm ci --loglevel=error --no-audit --no-fund
+if node_is_too_old; then
+  printf 'node here is %s: %s is put into node_modules\n' "$(node --version)" "$brought" >&2
+  npm install --loglevel=error --no-audit --no-fund --no-save --no-package-lock "$brought"
+  node_modules/.bin/node --version >/dev/null
 fi

@@ -2,9 +2,10 @@
 # Installs the system packages that vmss needs, on Debian 12, Debian 13 and Ubuntu 24.04.
 # Only what is missing is installed; when nothing is, apt is not even asked.
 #
-#   system-packages.sh [--list] [test]
+#   system-packages.sh [--list] [test | clients]
 #
-# 'test' adds what only the tests need. '--list' prints the names, and installs nothing.
+# 'test' adds what only the tests need, 'clients' what the tests with Azure's clients need besides.
+# '--list' prints the names, and installs nothing.
 set -euo pipefail
 
 # What it is for is said once, here.
@@ -20,6 +21,7 @@ needed=(
   make
 )
 tests_need=(openssh-server dropbear-bin busybox-static) # servers that the SSH tests start for themselves
+clients_need=(nodejs npm)                               # the SDK of JavaScript
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -31,9 +33,15 @@ is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# Node often comes from elsewhere, with an npm that no package knows; the system's own would get in its way.
+has_node() {
+  command -v node >/dev/null && command -v npm >/dev/null
+}
+
 missing_of() {
   local name
   for name in "$@"; do
+    case "$name" in nodejs | npm) has_node && continue ;; esac
     is_installed "$name" || printf '%s\n' "$name"
   done
 }
@@ -51,7 +59,8 @@ main() {
   case "${*:-}" in
     '' | --list) ;;
     test | '--list test') wanted+=("${tests_need[@]}") ;;
-    *) say "usage: $0 [--list] [test]"; exit 2 ;;
+    clients | '--list clients') wanted+=("${tests_need[@]}" "${clients_need[@]}") ;;
+    *) say "usage: $0 [--list] [test | clients]"; exit 2 ;;
   esac
   if [ "${1:-}" = --list ]; then
     printf '%s\n' "${wanted[@]}"
