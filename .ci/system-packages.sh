@@ -14,6 +14,7 @@ needed=(
   libvirt-daemon-system libvirt-clients               # libvirtd and virtlogd, set up; virsh
   libvirt-daemon libvirt-daemon-driver-qemu           # where these are but recommended by the former
   dnsmasq-base nftables iptables                      # libvirt's networks and filters
+  haproxy                                             # load balancers
   iproute2 util-linux mount hostname e2fsprogs curl   # the lab: namespaces, pools, a look at a guest's page
   mmdebstrap gpg cpio lz4 zstd debian-archive-keyring # images
   openssh-client                                      # vmss ssh

@@ -137,6 +137,13 @@ class HostKeyMismatch(GuestError):
     code = "HostKeyMismatch"
 
 
+class BalancerError(VmssError):
+    """The balancer could not be told, or did not answer. What it did before it goes on doing."""
+
+    default_code = "BalancerUnavailable"
+    is_retryable = True
+
+
 class StoreUnavailable(VmssError):
     code = "StoreUnavailable"
     is_retryable = True
