@@ -140,7 +140,7 @@ class HostKeyMismatch(GuestError):
 class BalancerError(VmssError):
     """The balancer could not be told, or did not answer. What it did before it goes on doing."""
 
-    default_code = "BalancerUnavailable"
+    code = "BalancerUnavailable"
     is_retryable = True
 
 
