@@ -42,6 +42,9 @@ POLITE_STOP_S = 30.0  # a guest that does not power off when asked is stopped ha
 POLITE_DELETE_S = 10.0  # and one that is deleted, after this
 STOP_LOOK_EVERY_S = 0.25
 
+Leave = Callable[[Instance, bool], Awaitable[None]]
+"""Waits until an instance serves nobody any more, for a short time only when the second word is true."""
+
 
 class Actor:
     """Carries out one action at a time for one instance; the loop runs many actors' tasks side by side."""
@@ -54,6 +57,7 @@ class Actor:
         wishes: Wishes,
         maker: SpecMaker,
         now: Callable[[], float],
+        leave: Leave,
     ) -> None:
         self._store = store
         self._fleet = fleet
@@ -61,11 +65,14 @@ class Actor:
         self._wishes = wishes
         self._maker = maker
         self._now = now
+        self._leave = leave
         self._extensions = ExtensionActions(store, guests, wishes, now, self._update, self.address)
 
     async def do(self, step: Step, row: Instance) -> None:
         """Carry out one action. Raises the retryable errors; what will not get better fails the instance."""
         try:
+            if disturbs(step, row):
+                await self._leave(row, getattr(step, "is_hard", False))
             await self._dispatch(step, row)
         except InsufficientCapacity as error:
             await self._give_back(row, error)
@@ -359,6 +366,13 @@ class Actor:
                 return
             await asyncio.sleep(AWAIT_EVERY_S)
         self._update(row, "await", "its operating system answers", stage=Stage.CONFIGURING)
+
+
+def disturbs(step: Step, row: Instance) -> bool:
+    """Whether an action may interrupt what the guest serves. The first creation does not: nothing runs yet."""
+    if isinstance(step, steps.CreateGuest):
+        return row.booted_at is not None
+    return not isinstance(step, steps.AwaitGuest | steps.StopExtension)
 
 
 def is_interruptible(step: Step) -> bool:

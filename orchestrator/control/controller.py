@@ -12,6 +12,7 @@ from orchestrator.control.act import Actor
 from orchestrator.control.commands import Commands
 from orchestrator.control.decide import Decider
 from orchestrator.control.fleet import Fleet, HostMaker
+from orchestrator.control.front import Front
 from orchestrator.control.health_watch import HealthWatch
 from orchestrator.control.host_monitor import Change
 from orchestrator.control.image_watch import ImageWatch
@@ -22,7 +23,7 @@ from orchestrator.errors import StoreUnavailable
 from orchestrator.guest.port import Guests
 from orchestrator.model.guest import Power
 from orchestrator.model.host import HostConfig
-from orchestrator.model.instance import Stage, WantedPower
+from orchestrator.model.instance import Instance, Stage, WantedPower
 from orchestrator.model.scale_set import Event, EventPhase, ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
 from orchestrator.plan.health import HealthTrack
@@ -54,7 +55,8 @@ class Controller:
         self.wishes = Wishes(store, sizes, spaces)
         self.fleet = Fleet(store, make_host, now, self._host_changed)
         self.health = HealthWatch(guests, now, self._health_flipped)
-        actor = Actor(store, self.fleet, guests, self.wishes, maker, now)
+        self.front: Front | None = None  # given before the start, where there is one
+        actor = Actor(store, self.fleet, guests, self.wishes, maker, now, self._leave)
         decider = Decider(store, self.wishes, spaces, maker, now)
         images = ImageWatch(store, self.wishes, maker, now)
         self.parts = Parts(store, self.fleet, self.wishes, decider, actor, self.health, images, rules, now)
@@ -71,8 +73,15 @@ class Controller:
         await self.fleet.first_look(FIRST_LOOK_S)
         self._tasks["health"] = asyncio.create_task(self.health.run(), name="health watch")
         self._tasks["commands"] = asyncio.create_task(self.commands.run(), name="run commands")
+        if self.front is not None:
+            self._tasks["front"] = asyncio.create_task(self.front.run(), name="front")
+            self.front.wake()
         for record in self.store.scale_sets():
             self.wake(record.uid)
+
+    async def _leave(self, row: Instance, is_hard: bool) -> None:
+        if self.front is not None:
+            await self.front.leave(row, is_hard=is_hard)
 
     async def stop(self) -> None:
         """Stop looking. Guests, and what the store says of them, stay as they are."""
@@ -83,6 +92,8 @@ class Controller:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self.front is not None:
+            await self.front.close()
         await self.fleet.close()
         await self.guests.close()
 
@@ -122,6 +133,7 @@ class Controller:
 
     def _host_changed(self, change: Change) -> None:
         self.commands.wake()
+        self._tell_front(change)
         if change.owner is None:
             self._note("host", f"host {change.host} {change.what}", host=change.host)
             self.wake_all()
@@ -135,6 +147,19 @@ class Controller:
             self._note_death(change)
         if change.owner.set_uid in self._loops:
             self._loops[change.owner.set_uid].wake()
+
+    def _tell_front(self, change: Change) -> None:
+        if self.front is None:
+            return
+        owner = change.owner
+        if (
+            owner is not None
+            and owner.installation == self.store.installation
+            and change.power is not Power.RUNNING
+        ):
+            self.front.died(owner)
+        else:
+            self.front.wake()
 
     def _note_death(self, change: Change) -> None:
         owner = change.owner

@@ -31,6 +31,8 @@ from orchestrator.store.seal import Seal
 from orchestrator.store.transaction import Transaction
 
 CommitHook = Callable[[str], None]
+WriteListener = Callable[[bool], None]
+"""Called with whether a resource (not only sets and instances) was among what was written."""
 
 
 def make_engine(url: str) -> Engine:
@@ -64,6 +66,11 @@ class Store:
         self._open: Connection | None = None
         self._rehearsal: Transaction | None = None
         self._memory: Memory | None = None
+        self._listeners: list[WriteListener] = []
+
+    def listen(self, listener: WriteListener) -> None:
+        """Be told after each commit. A listener only wakes somebody: it neither reads nor writes."""
+        self._listeners.append(listener)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -116,6 +123,8 @@ class Store:
         if self._memory is not None:
             for change in writing.changes:
                 change(self._memory)
+        for listener in self._listeners:
+            listener(writing.has_resources)
 
     @contextmanager
     def _read(self) -> Iterator[Any]:

@@ -50,6 +50,7 @@ class Transaction:
         self._connection = connection
         self._seal = seal
         self.changes: list[Change] = []
+        self.has_resources = False
 
     def _put(self, table: Table, row: Mapping[str, Any]) -> None:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
@@ -170,9 +171,11 @@ class Transaction:
         self._connection.execute(delete(tables.resource_groups).where(tables.resource_groups.c.key == key))
 
     def put_resource(self, record: StoredResource) -> None:
+        self.has_resources = True
         self._put(tables.resources, rows.resource_to_row(record, self._seal))
 
     def drop_resource(self, identity: ResourceId) -> None:
+        self.has_resources = True
         self._connection.execute(delete(tables.resources).where(tables.resources.c.key == identity.key))
 
     def put_deployment(self, record: Deployment) -> None:

@@ -1,0 +1,129 @@
+"""What the front is made from: stored resources, the pools that models name, rows, and what is seen of guests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.control.fleet import Fleet
+from orchestrator.control.specs import domain_name
+from orchestrator.control.wishes import Wishes
+from orchestrator.model.arm.references import BALANCER, PUBLIC_ADDRESS
+from orchestrator.model.guest import Power
+from orchestrator.model.instance import Instance
+from orchestrator.model.network.traffic import Side, Traffic
+from orchestrator.model.resource import StoredResource
+from orchestrator.model.resource_id import parse_resource_id
+from orchestrator.model.scale_set import ScaleSet
+from orchestrator.plan.inputs import Sight
+from orchestrator.plan.traffic import Address, Json, Place, balancer_traffic, drain_times, joined, rotation
+from orchestrator.store import Store
+
+
+@dataclass(slots=True)
+class _Resources:
+    """The stored resources that the front goes by, read once until one is written."""
+
+    balancers: list[StoredResource] = field(default_factory=list)
+    addresses: dict[str, Json] = field(default_factory=dict)
+
+
+class FrontView:
+    """Reads; decides nothing."""
+
+    def __init__(
+        self, store: Store, fleet: Fleet, wishes: Wishes, subscription_id: str, published: Mapping[str, str]
+    ) -> None:
+        """``published`` has the addresses of the machine by those of the pool that they stand for."""
+        self._store = store
+        self._fleet = fleet
+        self._wishes = wishes
+        self._subscription_id = subscription_id
+        self._published = published
+        self._resources: _Resources | None = None
+
+    def forget_resources(self) -> None:
+        self._resources = None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything that balances."""
+        return bool(self._known().balancers)
+
+    def _known(self) -> _Resources:
+        if self._resources is None:
+            stored = self._store.resources(subscription_id=self._subscription_id)
+            self._resources = _Resources(
+                [each for each in stored if each.id.type.lower() == BALANCER.lower()],
+                {each.key: each.body for each in stored if each.id.type.lower() == PUBLIC_ADDRESS.lower()},
+            )
+        return self._resources
+
+    def traffic(self) -> Traffic:
+        """All that is wanted of the balancer now."""
+        known = self._known()
+        if not known.balancers:
+            return Traffic()
+        places = self._places()
+        return joined(
+            balancer_traffic(each.id, each.body, self._addresses, places, self._ports(each, places))
+            for each in known.balancers
+        )
+
+    def _addresses(self, frontend: Json) -> Sequence[Address]:
+        """Of a frontend with a public address: that, and the machine's own that stands for it."""
+        reference = frontend.get("publicIPAddress")
+        body = self._known().addresses.get(parse_resource_id(reference["id"]).key) if reference else None
+        address = body["properties"].get("ipAddress") if body else None
+        if not address:
+            return ()
+        machine = self._published.get(address)
+        return ((address, Side.GUESTS), *(((machine, Side.MACHINE),) if machine else ()))
+
+    def _ports(
+        self, _balancer: StoredResource, _places: Mapping[str, Sequence[Place]]
+    ) -> dict[str, dict[str, int]]:
+        return {}
+
+    def _places(self) -> dict[str, list[Place]]:
+        """Instances by the pool that the model they are on names."""
+        found: dict[str, list[Place]] = {}
+        for record in self._store.scale_sets():
+            for row in self._store.instances(record.uid):
+                place = self._place(record, row)
+                for pool in self._pools(row):
+                    found.setdefault(pool, []).append(place)
+        return found
+
+    def _place(self, record: ScaleSet, row: Instance) -> Place:
+        return Place(domain_name(record, row), row.address, rotation(row, self._sight(row)))
+
+    def _pools(self, row: Instance) -> Iterator[str]:
+        profile = self._wishes.made_from(row)[1].profile.network_profile
+        if profile is None:
+            return
+        for card in profile.network_interface_configurations:
+            for one in card.properties.ip_configurations:
+                own = one.properties
+                references = (
+                    *(own.load_balancer_backend_address_pools or ()),
+                    *(own.load_balancer_inbound_nat_pools or ()),
+                    *(own.application_gateway_backend_address_pools or ()),
+                )
+                yield from (each.id.lower() for each in references)
+
+    def drain_s(self, row: Instance, default_s: float) -> float:
+        """How long it may take to finish what it has."""
+        times: dict[str, float] = {}
+        for each in self._known().balancers:
+            times |= drain_times(each.id, each.body)
+        return max((times[pool] for pool in self._pools(row) if pool in times), default=default_s)
+
+    def _sight(self, row: Instance) -> Sight:
+        monitor = self._fleet.find(row.host)
+        if monitor is None or not monitor.is_up:
+            return Sight.ABSENT if row.host is None else Sight.UNKNOWN
+        power = monitor.power_of(row.owner(self._store.installation))
+        if power is None:
+            return Sight.ABSENT
+        return Sight.RUNNING if power in {Power.RUNNING, Power.PAUSED} else Sight.DEAD
