@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from orchestrator.model.host import HostConfig
-from orchestrator.model.reports import CensusEntry, Check, HostReport
+from orchestrator.model.reports import CensusEntry, Check, FrontReport, HostReport
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.plan.inputs import Seen
 from orchestrator.plan.steps import Plan
@@ -49,3 +49,6 @@ class ControlPort(Protocol):
 
     async def remove_host(self, name: str, *, is_forced: bool) -> None:
         """Forget a host. Raises ``NotFound``, or ``Conflict`` while instances are on it unless forced."""
+
+    async def fronts(self) -> Sequence[FrontReport]:
+        """What the balancer listens at now, and how it sees each member. Raises ``BalancerError``."""

@@ -22,6 +22,7 @@ from orchestrator.cli import (
     update,
     wait,
 )
+from orchestrator.cli.balancers import balancer_app
 from orchestrator.cli.client import OWN
 from orchestrator.cli.command import command
 from orchestrator.cli.extensions import extension_app
@@ -104,6 +105,7 @@ def _assemble() -> None:
     app.add_typer(run_command_app, name="run-command", rich_help_panel=_OTHER)
     app.add_typer(host_app, name="host", rich_help_panel=_OTHER)
     app.add_typer(group_app, name="group", rich_help_panel=_OTHER)
+    app.add_typer(balancer_app, name="lb", rich_help_panel=_OTHER)
     app.add_typer(principal_app, name="principal", rich_help_panel=_OTHER)
     az.register(app, _OTHER)
     for name, (_, line) in _LAZY.items():

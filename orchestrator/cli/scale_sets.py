@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.cli.balancers import network_behind
 from orchestrator.cli.client import COMPUTE, OWN, Resource, SetRef
 from orchestrator.cli.command import NoWait, OnSet, command
 from orchestrator.cli.output import dig
 from orchestrator.cli.session import Session
-from orchestrator.cli.set_body import GuestFlags, HealthFlags, ShapeFlags, build_set, image_from_urn
+from orchestrator.cli.set_body import FrontFlags, GuestFlags, HealthFlags, ShapeFlags, build_set, image_from_urn
 from orchestrator.cli.ssh_keys import public_keys
 from orchestrator.cli.tables import INSTANCES, SETS, SKUS, STATUSES
 from orchestrator.errors import ImageError, NotFound
@@ -38,6 +39,7 @@ def create_set(
     shape: ShapeFlags,
     guest: GuestFlags,
     health: HealthFlags,
+    front: FrontFlags,
     no_wait: NoWait = False,
 ) -> None:
     """Create a scale set, or bring an existing one to what the flags say."""
@@ -53,6 +55,7 @@ def create_set(
         image=image,
         default_size=default_size,
         keys=keys,
+        network=network_behind(session.client, scale_set.group, front, health),
     )
     session.client.ensure_group(scale_set.group)
     put_set(session, scale_set, body, f"creating {scale_set.name}", no_wait=no_wait)

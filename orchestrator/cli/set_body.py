@@ -74,6 +74,18 @@ class GuestFlags:
 
 
 @dataclass(frozen=True, slots=True)
+class FrontFlags:
+    """What stands before the instances."""
+
+    load_balancer: Annotated[
+        str | None,
+        typer.Option(
+            "--load-balancer", "--lb", rich_help_panel=_GUEST, help="Behind this one: see 'vmss lb create'."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
 class HealthFlags:
     """How health is known and what is done about it."""
 
@@ -83,6 +95,9 @@ class HealthFlags:
     ] = None
     health_https: Annotated[str | None, typer.Option(metavar="PORT/PATH", rich_help_panel=_REPAIR)] = None
     health_tcp: Annotated[int | None, typer.Option(metavar="PORT", rich_help_panel=_REPAIR)] = None
+    health_lb: Annotated[
+        bool, typer.Option("--health-lb", rich_help_panel=_REPAIR, help="As the load balancer's probe finds it.")
+    ] = False
     health_rich: Annotated[
         bool,
         typer.Option(
@@ -111,12 +126,16 @@ def build_set(
     image: Resource,
     default_size: str,
     keys: list[str],
+    network: Resource | None = None,
 ) -> Resource:
-    """The whole resource. ``image`` is its ``imageReference``, ``keys`` the admin user's public keys."""
+    """The whole resource. ``image`` is its ``imageReference``, ``keys`` the admin user's public keys, ``network``
+    its ``networkProfile`` where it is not the default."""
     profile: Resource = {
         "osProfile": _os_profile(guest, keys),
         "storageProfile": {"imageReference": image, "osDisk": _os_disk(shape)},
     }
+    if network is not None:
+        profile["networkProfile"] = network
     if extensions := [each for each in (script_extension(guest.custom_script), health_extension(health)) if each]:
         profile["extensionProfile"] = {"extensions": extensions}
     properties = {

@@ -14,7 +14,7 @@ from orchestrator.hosts.doctor import examine
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.host import HostConfig, HostLimits
 from orchestrator.model.instance import Cause
-from orchestrator.model.reports import CensusEntry, Check, HostCondition, HostReport
+from orchestrator.model.reports import CensusEntry, Check, FrontReport, HostCondition, HostReport
 from orchestrator.model.scale_set import HostRecord, ScaleSet
 from orchestrator.plan.inputs import Seen
 from orchestrator.plan.planner import plan_set
@@ -119,6 +119,10 @@ class Desk:
         if not monitor.is_up:
             return "unknown" if monitor.last_seen_at is None else "unreachable"
         return "draining" if self._fleet.is_draining(monitor.name) else "up"
+
+    async def fronts(self) -> Sequence[FrontReport]:
+        front = self._controller.front
+        return await front.reports() if front else ()
 
     # Hosts that come and go
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -23,10 +23,11 @@ from orchestrator.control.specs import domain_name
 from orchestrator.errors import VmssError
 from orchestrator.model.guest import Owner
 from orchestrator.model.instance import Instance
-from orchestrator.model.network.traffic import MemberState, Traffic
+from orchestrator.model.network.traffic import Traffic
+from orchestrator.model.reports import FrontReport
 from orchestrator.model.scale_set import Event, EventPhase
 from orchestrator.network.port import Balancer
-from orchestrator.plan.traffic import DRAIN_S, without_twins
+from orchestrator.plan.traffic import DRAIN_S, backends_of, without_twins
 from orchestrator.store import Store
 
 log = structlog.get_logger()
@@ -175,9 +176,14 @@ class Front:
                 except VmssError as error:
                     log.warning("a dead member is left to its probe", member=name, why=error.message)
 
-    def sights(self) -> Mapping[str, MemberState]:
-        """How each member was told, by name."""
-        return {member.name: member.state for each in self._told.traffic.backends for member in each.members}
+    async def reports(self) -> list[FrontReport]:
+        """Every port, with its members as the balancer sees them. Raises ``BalancerError``."""
+        listeners = self._told.traffic.listeners
+        sights = await self._balancer.look() if listeners else ()
+        return [
+            FrontReport(each, tuple(sight for sight in sights if sight.backend in backends_of(each)))
+            for each in listeners
+        ]
 
     def _note(self, row: Instance, words: str) -> None:
         record = self._store.scale_set(row.set_uid)

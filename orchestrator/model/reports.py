@@ -7,6 +7,7 @@ from typing import Literal
 
 from orchestrator.model.guest import HostCapacity
 from orchestrator.model.host import HostConfig
+from orchestrator.model.network.traffic import Listener, MemberSight
 
 HostCondition = Literal["up", "draining", "unreachable", "unknown"]
 
@@ -46,3 +47,11 @@ class Check:
     is_ok: bool
     detail: str = ""
     mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontReport:
+    """One port that a balancer listens at, and the members behind it."""
+
+    listener: Listener
+    members: tuple[MemberSight, ...] = ()

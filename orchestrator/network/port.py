@@ -9,9 +9,10 @@ from orchestrator.model.network.traffic import MemberSight, Traffic
 
 
 class Balancer(Protocol):
-    """Contract: ``apply`` is idempotent and level-triggered. A change of members alone is made while it runs, without
-    a reload; any other by a reload that loses no connection. What is applied is in its written configuration too, so
-    it goes on through an end of the daemon and comes back the same after its own. Raises ``BalancerError``."""
+    """Contract: ``apply`` is idempotent and level-triggered. A change of members alone is made while it runs,
+    without a reload; any other by a reload that loses no connection. What is applied is in its written
+    configuration too, so it goes on through an end of the daemon and comes back the same after its own. Raises
+    ``BalancerError``."""
 
     async def apply(self, traffic: Traffic) -> None:
         """Do this from now on. Traffic without listeners ends it."""

@@ -223,6 +223,12 @@ def check_of(probe: Json) -> Check:
     )
 
 
+def backends_of(listener: Listener) -> frozenset[str]:
+    """The names of all that a listener may lead to."""
+    found = {listener.backend, *(route.backend for route in listener.routes)}
+    return frozenset(each for each in found if each is not None)
+
+
 def without_twins(traffic: Traffic) -> tuple[Traffic, tuple[str, ...]]:
     """Each address and port once; the second of two that want the same is left out, and named."""
     seen: dict[tuple[str, int, Side], str] = {}

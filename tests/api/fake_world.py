@@ -22,7 +22,7 @@ from orchestrator.model.arm.storage import ImageReference
 from orchestrator.model.guest import HostCapacity
 from orchestrator.model.host import HostConfig
 from orchestrator.model.instance import Cause, Instance, Stage
-from orchestrator.model.reports import CensusEntry, Check, HostReport
+from orchestrator.model.reports import CensusEntry, Check, FrontReport, HostReport
 from orchestrator.model.resource import ResourceGroup
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.plan.inputs import Seen, Sight
@@ -97,6 +97,7 @@ class FakeControl:
     reports: dict[str, HostReport] = field(default_factory=dict)
     log: bytes = b"Linux version 6.1\nlogin: "
     newest: str = "1.0.1"
+    listening: list[FrontReport] = field(default_factory=list)
 
     def seen(self, set_uid: str) -> Mapping[int, Seen]:
         return self.sights
@@ -124,6 +125,9 @@ class FakeControl:
 
     async def doctor(self) -> Sequence[Check]:
         return [Check("host h1", "pool", False, "full", "make room")]
+
+    async def fronts(self) -> Sequence[FrontReport]:
+        return self.listening
 
     def hosts(self) -> Sequence[HostReport]:
         return [self.reports[name] for name in sorted(self.reports)]

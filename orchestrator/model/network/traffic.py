@@ -37,7 +37,7 @@ class Stickiness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One instance behind a backend. ``address`` is IPv4 or IPv6. A ``port`` of 0 is the one the client asked for."""
+    """One instance behind a backend. ``address`` is IPv4 or IPv6; ``port`` 0 is the one the client asked for."""
 
     name: str
     address: str
@@ -79,7 +79,8 @@ class Backend:
 @dataclass(frozen=True, slots=True)
 class Route:
     """HTTP: requests for one of ``hosts`` (``*`` stands for a label's worth of anything; none: any host) and one of
-    ``paths`` (``/x/*`` is a prefix; none: any path) go to ``backend``, or are sent to ``redirect`` (an absolute URL)."""
+    ``paths`` (``/x/*`` is a prefix; none: any path) go to ``backend``, or are sent to ``redirect``, an absolute
+    URL."""
 
     hosts: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -90,8 +91,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A port of an address. Routes are tried in their order; what none takes goes to ``backend`` (none: HTTP 404, or
-    closed). ``certificate_pem`` (chain and key) makes it TLS."""
+    """A port of an address. Routes are tried in their order; what none takes goes to ``backend`` (none: HTTP 404,
+    or closed). ``certificate_pem`` (chain and key) makes it TLS."""
 
     name: str
     address: str
