@@ -15,7 +15,7 @@ _WORDS = """
     scaleOut convertToSinglePlacementGroup manualUpgrade delete setOrchestrationServiceState console connection
     migrateVMAvailabilityZone forceRecoveryServiceFabricPlatformUpdateDomainWalk simulateEviction
     attachDetachDataDisks retrieveBootDiagnosticsData
-    cancel difference differences hosts drain undrain images versions events status census doctor principals
+    cancel difference differences fronts hosts drain undrain images versions events status census doctor principals
     resetSecret metadata endpoints aliases msi token identity oauth2 adfs v2.0 .well-known openid-configuration
     discovery keys tenants resources tags default tagNames tagValues register unregister operationResults
     deployments validate whatIf exportTemplate operationStatuses publishers artifactTypes vmImage offers vmExtension
