@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from orchestrator.api.context import ApiDep
+from orchestrator.api.local_census import OWN
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.network.traffic import MemberSight
 from orchestrator.model.reports import FrontReport
@@ -36,6 +37,6 @@ def _show(report: FrontReport) -> Json:
     }
 
 
-@router.get("/providers/Vmss.Local/fronts")
+@router.get(f"{OWN}/fronts")
 async def list_fronts(api: ApiDep) -> Json:
     return {"value": [_show(each) for each in await api.control.fronts()]}
