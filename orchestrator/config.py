@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from orchestrator.errors import BadInput, ErrorDetail
 from orchestrator.model.addresses import AddressSpace
 from orchestrator.model.host import Acceleration, HostConfig, HostLimits
+from orchestrator.model.network.public_pool import PublicPool, PublicRange
 from orchestrator.model.sizes import Size
 from orchestrator.plan.inputs import Rules
 
@@ -22,7 +23,8 @@ _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 Name = Annotated[str, Field(pattern=_NAME)]
 Guid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST_NAME = re.compile(rf"^{_LABEL}(\.{_LABEL})*$", re.ASCII)
+_HOST_NAME_PATTERN = rf"^{_LABEL}(\.{_LABEL})*$"
+_HOST_NAME = re.compile(_HOST_NAME_PATTERN, re.ASCII)
 
 
 class _Section(BaseModel):
@@ -80,6 +82,29 @@ class NetworkSection(_Section):
         return AddressSpace(self.name, self.cidr, self.first, self.last, self.gateway, self.dns)
 
 
+class PublicAddressesSection(_Section):
+    """Addresses for frontends and instances, ours alone and in none of the networks. ``publish_on`` (IPv4) is a
+    loopback prefix of the same length by which the machine itself reaches them."""
+
+    cidr: str
+    publish_on: str | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        network = ipaddress.ip_network(self.cidr)
+        if self.publish_on is None:
+            return self
+        own = ipaddress.IPv4Network(self.publish_on)
+        if network.version != 4 or own.prefixlen != network.prefixlen:
+            raise ValueError("publish_on is for IPv4, and of the same length as cidr")
+        if not own.is_loopback or ipaddress.IPv4Address("127.0.0.1") in own:
+            raise ValueError("publish_on must be a loopback prefix (127.…) without 127.0.0.1")
+        return self
+
+    def to_range(self) -> PublicRange:
+        return PublicRange(self.cidr, self.publish_on)
+
+
 class SizeSection(_Section):
     name: str
     vcpus: int
@@ -120,6 +145,8 @@ class Config(_Section):
     rebalance_quiet_s: float = Field(3600.0, ge=0)
     keep_events_days: int = Field(90, ge=1)
     networks: tuple[NetworkSection, ...] = ()
+    public_addresses: tuple[PublicAddressesSection, ...] = ()
+    dns_zone: Annotated[str, Field(pattern=_HOST_NAME_PATTERN, max_length=100)] = "vmss.internal"
     hosts: tuple[HostSection, ...] = ()
     sizes: tuple[SizeSection, ...] = ()
 
@@ -137,6 +164,7 @@ class Config(_Section):
             address_and_port(self.https_listen, "https_listen")
         for name in self.https_names:
             _check_host_name(name)
+        _check_overlaps(self.networks, self.public_addresses)
         return self
 
     @property
@@ -179,6 +207,9 @@ class Config(_Section):
             rebalance_quiet_s=self.rebalance_quiet_s,
         )
 
+    def public_pool(self) -> PublicPool:
+        return PublicPool(tuple(each.to_range() for each in self.public_addresses))
+
     def own_sizes(self) -> list[Size]:
         return [Size(**size.model_dump()) for size in self.sizes]
 
@@ -200,6 +231,17 @@ def address_and_port(text: str, setting: str) -> tuple[str, int]:
         return str(ipaddress.ip_address(host.strip("[]"))), int(port)
     except ValueError:
         raise ValueError(f"{setting} must be ADDRESS:PORT, with an IP address") from None
+
+
+def _check_overlaps(networks: tuple[NetworkSection, ...], ranges: tuple[PublicAddressesSection, ...]) -> None:
+    """Public addresses are in no network, and in one range only; so are those that stand for them."""
+    seen = [ipaddress.ip_network(each.cidr) for each in networks]
+    for text in (text for each in ranges for text in (each.cidr, each.publish_on) if text):
+        own = ipaddress.ip_network(text)
+        other = next((each for each in seen if each.version == own.version and each.overlaps(own)), None)
+        if other is not None:
+            raise ValueError(f"public_addresses: {text} overlaps {other}")
+        seen.append(own)
 
 
 def _check_host_name(name: str) -> None:

@@ -97,6 +97,8 @@ class Daemon:
             else (lambda reference: find_image(self.catalogue, reference)),
             self.sizes,
             host_groups=frozenset(group.lower() for group in groups if group),
+            public_pool=self.config.public_pool(),
+            dns_zone=self.config.dns_zone,
         )
 
     def _hosts(self) -> list[tuple[HostConfig, bool]]:

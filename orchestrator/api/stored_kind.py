@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,13 @@ from orchestrator.model.scale_set import Event, EventPhase, Operation
 
 log = structlog.get_logger()
 
+Completion = Callable[[Api, ResourceId, StoredResource | None, Json], Json]
+"""Adds to a canonical body what is given by us and kept with it; may look at what stood there before."""
+
+
+def _as_it_is(_api: Api, _own: ResourceId, _before: StoredResource | None, made: Json) -> Json:
+    return made
+
 
 @dataclass(frozen=True, slots=True)
 class StoredKind:
@@ -34,6 +41,7 @@ class StoredKind:
 
     shape: Shape
     checks: Sequence[Any] = ()
+    complete: Completion = _as_it_is
 
     @property
     def type(self) -> str:
@@ -102,6 +110,7 @@ class StoredKind:
         made = resolved(api, made, own)
         for check in self.checks:
             check(api, own, made)
+        made = self.complete(api, own, before, made)
         if before is None:
             now = api.now()
             return StoredResource(identity, location or api.site().location, made, created_at=now, changed_at=now)
@@ -224,9 +233,11 @@ class ChildKind:
             raise BadInput(words, code="OperationNotAllowed", target=str(identity))
 
 
-def kinds_of(shape: Shape, checks: Sequence[Any] = ()) -> Iterator[StoredKind | ChildKind]:
+def kinds_of(
+    shape: Shape, checks: Sequence[Any] = (), complete: Completion = _as_it_is
+) -> Iterator[StoredKind | ChildKind]:
     """The type and those of its children that have addresses."""
-    kind = StoredKind(shape, checks)
+    kind = StoredKind(shape, checks, complete)
     yield kind
     for collection in shape.addressable:
         yield ChildKind(kind, collection)

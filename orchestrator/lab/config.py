@@ -12,6 +12,9 @@ from orchestrator.lab.layout import (
     GUESTS_LAST,
     NETWORK,
     POOL,
+    PUBLIC_CIDR,
+    PUBLIC_CIDR_IPV6,
+    PUBLIC_ON_MACHINE,
     HostLayout,
     LabLayout,
 )
@@ -42,6 +45,10 @@ def as_yaml(layout: LabLayout, record: LabRecord) -> str:
         "https_listen": record.https,
         "host_lease_s": HOST_LEASE_S,
         "networks": [_network()],
+        "public_addresses": [
+            {"cidr": PUBLIC_CIDR, "publish_on": PUBLIC_ON_MACHINE},
+            {"cidr": PUBLIC_CIDR_IPV6},
+        ],
         "hosts": [_host(layout.host(number), record) for number in range(1, record.hosts + 1)],
     }
     return yaml.safe_dump(data, sort_keys=False)

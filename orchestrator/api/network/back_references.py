@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from orchestrator.api.context import Api
+from orchestrator.api.network.public_addresses import fqdn
 from orchestrator.model.arm.names import SCALE_SET_TYPE, InstanceNames
 from orchestrator.model.arm.references import BALANCER, PUBLIC_ADDRESS, SECURITY_GROUP, VIRTUAL_NETWORK
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.instance import Instance
 from orchestrator.model.network.interfaces import card_id, configuration_id
+from orchestrator.model.network.public_addresses import label_of
 from orchestrator.model.network.references import Use
 from orchestrator.model.network.shape import Shape
 from orchestrator.model.resource_id import parse_resource_id
@@ -25,6 +27,8 @@ def add_back_references(api: Api, shape: Shape, view: Json, uses: Iterable[Use])
     if shape.type == PUBLIC_ADDRESS:
         if holder := next((use.holder for use in mine if use.member == "publicIPAddress"), None):
             properties["ipConfiguration"] = {"id": holder}
+        if label := label_of(view):
+            properties["dnsSettings"] = {**properties["dnsSettings"], "fqdn": fqdn(api, label)}
     elif shape.type == SECURITY_GROUP:
         _add(properties, "subnets", (use.holder for use in mine if "/subnets/" in use.holder))
         _add(properties, "networkInterfaces", _cards(api, mine))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.api.context import Api
 from orchestrator.api.kinds import Kind
+from orchestrator.api.network.public_addresses import check_label, with_address
 from orchestrator.api.references import all_uses
 from orchestrator.api.stored_kind import kinds_of
 from orchestrator.errors import BadInput
@@ -18,7 +19,7 @@ from orchestrator.model.network import (
     virtual_networks,
 )
 from orchestrator.model.network.references import uses_in
-from orchestrator.model.resource_id import ResourceId
+from orchestrator.model.resource_id import ResourceId, parse_resource_id
 
 
 def check_public_addresses(api: Api, own: ResourceId, body: Json) -> None:
@@ -37,6 +38,23 @@ def check_public_addresses(api: Api, own: ResourceId, body: Json) -> None:
         if stored and "sku" in body and stored.body["sku"]["name"] != body["sku"]["name"]:
             words = f"{own} is of sku {body['sku']['name']}, {use.target} of {stored.body['sku']['name']}."
             raise BadInput(words, code="PublicIPAndLBSkuDoNotMatch", target=use.path)
+    _check_versions(api, own, body)
+
+
+def _check_versions(api: Api, own: ResourceId, body: Json) -> None:
+    """A frontend that says its version has an address of that version. Raises ``BadInput``."""
+    for number, each in enumerate(body["properties"].get("frontendIPConfigurations") or ()):
+        wanted, reference = (
+            each["properties"].get(name) for name in ("privateIPAddressVersion", "publicIPAddress")
+        )
+        stored = api.store.resource(parse_resource_id(reference["id"])) if reference else None
+        if wanted is None or stored is None:
+            continue
+        version = stored.body["properties"]["publicIPAddressVersion"]
+        if version != wanted:
+            path = f"properties.frontendIPConfigurations[{number}].properties.privateIPAddressVersion"
+            words = f"{path} of {own} is {wanted}, and its {stored.id} is {version}."
+            raise BadInput(words, code="FrontendIPConfigurationVersionMismatch", target=path)
 
 
 def _is_of(holder: str, own: ResourceId) -> bool:
@@ -45,7 +63,7 @@ def _is_of(holder: str, own: ResourceId) -> bool:
 
 def _kinds() -> Iterator[Kind]:
     yield from kinds_of(virtual_networks.SHAPE)
-    yield from kinds_of(public_addresses.SHAPE)
+    yield from kinds_of(public_addresses.SHAPE, (check_label,), with_address)
     yield from kinds_of(load_balancers.SHAPE, (check_public_addresses,))
     yield from kinds_of(security_groups.SHAPE)
     yield from kinds_of(application_gateways.SHAPE, (check_public_addresses,))

@@ -9,6 +9,7 @@ from orchestrator.errors import BadInput, ErrorDetail, ImageError, NotFound, Vms
 from orchestrator.model.arm.problems import raise_problems
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.arm.storage import ImageReference
+from orchestrator.model.network.public_pool import PublicPool
 from orchestrator.model.sizes import SizeCatalogue
 
 _IMAGE_PATH = "properties.virtualMachineProfile.storageProfile.imageReference"
@@ -20,7 +21,7 @@ class Site:
 
     ``fault_domains`` maps each zone that has hosts to its fault domains. ``find_image`` raises ``ImageError``
     or ``NotFound`` for an image that the catalogue does not have, or has damaged. ``host_groups`` are the names
-    of dedicated hosts, in small letters."""
+    of dedicated hosts, in small letters. ``public_pool`` has the addresses that the public ones are of."""
 
     subscription_id: str
     location: str
@@ -30,6 +31,8 @@ class Site:
     sizes: SizeCatalogue = field(default_factory=SizeCatalogue)
     subscription_name: str = "vmss"
     host_groups: frozenset[str] = frozenset()
+    public_pool: PublicPool = field(default_factory=PublicPool)
+    dns_zone: str = "vmss.internal"
 
 
 def check_site(resource: ScaleSetResource, site: Site) -> None:

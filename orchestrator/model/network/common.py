@@ -89,5 +89,4 @@ def _ipv4_prefix(value: str) -> str:
 
 
 Prefix = Annotated[str, AfterValidator(_ipv4_prefix)]
-OnlyIpv4 = Annotated[IpVersion, Only((IpVersion.IPV4,), "networks hold IPv4 addresses only")]
 NotYet = Annotated[Flag | None, Only((False,), "nothing here does it")]

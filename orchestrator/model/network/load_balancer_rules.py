@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from orchestrator.model.arm.base import ArmEnum, Flag, Only, Refused, Whole, bad_value
 from orchestrator.model.arm.network import Ipv4
 from orchestrator.model.arm.references import BALANCER, AddressReference, PoolReference, Reference, SubnetReference
-from orchestrator.model.network.common import Allocation, AnyPort, Child, ChildProperties, OnlyIpv4, Port, Zones
+from orchestrator.model.network.common import Allocation, AnyPort, Child, ChildProperties, IpVersion, Port, Zones
 
 _BANNED = frozenset({19, 21, 25, 70, 110, 119, 143, 220, 993})  # reference 4.8
 _NO_ADDRESSES = "instances come into a pool by the model of their scale set"
@@ -56,7 +56,7 @@ class FrontendProperties(ChildProperties):
     }
     private_ip_address: Ipv4 | None = Field(default=None, alias="privateIPAddress")
     private_ip_allocation_method: Allocation = Field(default=Allocation.DYNAMIC, alias="privateIPAllocationMethod")
-    private_ip_address_version: OnlyIpv4 | None = Field(default=None, alias="privateIPAddressVersion")
+    private_ip_address_version: IpVersion | None = Field(default=None, alias="privateIPAddressVersion")
     subnet: SubnetReference | None = None
     public_ip_address: AddressReference | None = Field(default=None, alias="publicIPAddress")
     public_ip_prefix: Annotated[Any, Refused("there are no ranges of public addresses")] = Field(
@@ -71,6 +71,8 @@ class FrontendProperties(ChildProperties):
         is_static = self.private_ip_allocation_method is Allocation.STATIC
         if is_static and self.subnet is not None and self.private_ip_address is None:
             raise bad_value("must have privateIPAddress, as privateIPAllocationMethod is Static")
+        if self.subnet is not None and self.private_ip_address_version is IpVersion.IPV6:
+            raise bad_value("cannot have privateIPAddressVersion IPv6 in a subnet; with a publicIPAddress it can")
         return self
 
 

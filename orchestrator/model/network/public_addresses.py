@@ -8,18 +8,18 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, StringConstraints
 
 from orchestrator.errors import ErrorDetail
-from orchestrator.model.arm.base import ArmModel, Only, Refused, Whole
+from orchestrator.model.arm.base import ArmModel, Refused, Whole
 from orchestrator.model.arm.references import PUBLIC_ADDRESS
 from orchestrator.model.arm.warnings import Notice
 from orchestrator.model.network.common import Allocation, ExtendedResource, IpVersion, NetworkSku, Zones
 from orchestrator.model.network.shape import InUse, Json, Shape
 from orchestrator.model.resource_id import ResourceId
 
-_NO_NAMES = "there is no public zone of names"
+_NO_NAMES = "there is no zone but that of this installation"
 
 
 class DnsSettings(ArmModel):
-    """The label is kept; no name is made of it."""
+    """``label.LOCATION.ZONE`` is the name of the address; the zone is the installation's own."""
 
     read_only: ClassVar[frozenset[str]] = frozenset({"fqdn"})
     domain_name_label: Annotated[str | None, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{1,61}[a-z0-9])$")] = None
@@ -32,9 +32,7 @@ class PublicAddressProperties(ArmModel):
         {"provisioningstate", "resourceguid", "ipaddress", "ipconfiguration", "warnings"}
     )
     public_ip_allocation_method: Allocation = Field(default=Allocation.DYNAMIC, alias="publicIPAllocationMethod")
-    public_ip_address_version: Annotated[
-        IpVersion, Only((IpVersion.IPV4,), "networks hold IPv4 addresses only")
-    ] = Field(default=IpVersion.IPV4, alias="publicIPAddressVersion")
+    public_ip_address_version: IpVersion = Field(default=IpVersion.IPV4, alias="publicIPAddressVersion")
     idle_timeout_in_minutes: Annotated[Whole, Field(ge=4, le=30)] = 4
     dns_settings: DnsSettings | None = None
     ip_tags: Annotated[Any, Refused("there is one kind of route to the Internet")] = ()
@@ -52,6 +50,12 @@ class PublicAddress(ExtendedResource):
     properties: PublicAddressProperties = PublicAddressProperties()
 
 
+def label_of(body: Mapping[str, Any]) -> str | None:
+    """The label of an address, if it has one."""
+    found: str | None = (body["properties"].get("dnsSettings") or {}).get("domainNameLabel")
+    return found
+
+
 def _standard_is_static(body: Json, _identity: ResourceId) -> Iterator[ErrorDetail]:
     path = "properties.publicIPAllocationMethod"
     if body["sku"]["name"] == "Standard" and body["properties"]["publicIPAllocationMethod"] != "Static":
@@ -60,10 +64,12 @@ def _standard_is_static(body: Json, _identity: ResourceId) -> Iterator[ErrorDeta
 
 
 def _warnings(body: Mapping[str, Any]) -> Iterator[Notice]:
-    words = "No address is given yet, so there is no ipAddress: the resource is kept and shown only."
+    if body["properties"].get("ipAddress"):
+        return
+    words = "No public addresses are configured, so there is no ipAddress: the resource is kept and shown only."
     yield Notice("NoPublicAddress", words, "properties.ipAddress")
-    if (body["properties"].get("dnsSettings") or {}).get("domainNameLabel"):
-        words = "The label is kept and shown only: there is no zone in which it would be a name."
+    if label_of(body):
+        words = "The label is kept and shown only: there is no address of which it would be the name."
         yield Notice("DnsLabelHasNoEffect", words, "properties.dnsSettings.domainNameLabel")
 
 
