@@ -87,6 +87,7 @@ class Route:
     backend: str | None = None
     redirect: str | None = None
     redirect_code: int = 301
+    keeps_path: bool = False  # the request's own path and query follow ``redirect``
 
 
 @dataclass(frozen=True, slots=True)
