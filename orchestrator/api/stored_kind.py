@@ -185,8 +185,11 @@ class ChildKind:
         if self._own(api, identity) is None:
             return None
         self._check_is_own(identity)
-        self.parent.check_unused(api, identity)
         above = _above(identity)
+        if all(each["name"].lower() != identity.name.lower() for each in self._siblings(api, identity)):
+            words = f"'{identity.name}' was made for an instance, and goes with it or with its pool."
+            raise BadInput(words, code="OperationNotAllowed", target=str(identity))
+        self.parent.check_unused(api, identity)
         left = [each for each in self._siblings(api, identity) if each["name"].lower() != identity.name.lower()]
         return self.parent.put(api, above, self._parents_body(api, above, left)).operation
 

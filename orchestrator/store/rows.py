@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from orchestrator.model.claim import Claim
 from orchestrator.model.deployment import Deployment
 from orchestrator.model.instance import Cause, ExtensionState, Failure, Instance, Protection, Stage, WantedPower
 from orchestrator.model.own_extension import OwnExtension
@@ -133,6 +134,14 @@ def run_command_to_row(record: RunCommand, seal: Seal) -> dict[str, Any]:
 
 def row_to_run_command(row: Row, seal: Seal) -> RunCommand:
     return _RUN_COMMAND.validate_python({**row["body"], "secrets": seal.open_values(row["secrets"])})
+
+
+def claim_to_row(record: Claim) -> dict[str, Any]:
+    return _fields(record)
+
+
+def row_to_claim(row: Row) -> Claim:
+    return Claim(**{name: row[name] for name in Claim.__dataclass_fields__})
 
 
 def rolling_upgrade_to_row(record: RollingUpgrade) -> dict[str, Any]:

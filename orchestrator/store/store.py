@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from orchestrator.errors import NotFound, StoreUnavailable
+from orchestrator.model.claim import Claim
 from orchestrator.model.deployment import Deployment
 from orchestrator.model.instance import Instance
 from orchestrator.model.own_extension import OwnExtension
@@ -257,6 +258,14 @@ class Store:
     def addresses(self) -> set[str]:
         """Every address that a row holds, lost ones too: none is ever given twice at a time."""
         return {str(row["address"]) for row in self._all(select(tables.instances.c.address))}
+
+    def claims(self, pool: str | None = None) -> list[Claim]:
+        """What instances hold of one pool, or of all."""
+        table = tables.claims
+        query = select(table).order_by(table.c.pool, table.c.set_uid, table.c.instance_id)
+        if pool is not None:
+            query = query.where(table.c.pool == pool)
+        return [rows.row_to_claim(row) for row in self._all(query)]
 
     # The Resource Manager
 

@@ -144,6 +144,15 @@ run_commands = Table(
     Column("secrets", LargeBinary),
 )
 
+claims = Table(
+    "claims",
+    metadata,
+    Column("pool", String(1024), primary_key=True),
+    Column("value", String(45), primary_key=True),
+    Column("set_uid", String(12), nullable=False),
+    Column("instance_id", Integer, nullable=False),
+)
+
 rolling_upgrades = Table(
     "rolling_upgrades",
     metadata,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, Update, bindparam, delete, func, inser
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.errors import PreconditionFailed
+from orchestrator.model.claim import Claim
 from orchestrator.model.deployment import Deployment
 from orchestrator.model.instance import Instance
 from orchestrator.model.own_extension import OwnExtension
@@ -38,7 +39,7 @@ def _remember(record: Instance, memory: Memory) -> None:
 
 DEPLOYMENTS_KEPT = 800
 """Of a group, as Azure keeps them."""
-_OF_INSTANCES = (tables.instance_extensions, tables.run_commands)
+_OF_INSTANCES = (tables.instance_extensions, tables.run_commands, tables.claims)
 _UPDATE_INSTANCE = _instance_update(without={"host_key_private"})
 _UPDATE_INSTANCE_AND_KEY = _instance_update(without=())
 
@@ -155,6 +156,14 @@ class Transaction:
     def drop_run_command(self, set_uid: str, instance_id: int, name: str) -> None:
         self._drop_named(tables.run_commands, set_uid, instance_id, name)
         self.changes.append(lambda memory: memory.run_commands.drop(set_uid, instance_id, name))
+
+    def put_claim(self, record: Claim) -> None:
+        """Raises SQLAlchemy's ``IntegrityError`` when somebody has it."""
+        self._connection.execute(insert(tables.claims).values(**rows.claim_to_row(record)))
+
+    def drop_claim(self, record: Claim) -> None:
+        mine = (tables.claims.c.pool == record.pool) & (tables.claims.c.value == record.value)
+        self._connection.execute(delete(tables.claims).where(mine))
 
     def _drop_named(self, table: Table, set_uid: str, instance_id: int, name: str) -> None:
         mine = (table.c.set_uid == set_uid) & (table.c.instance_id == instance_id)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from orchestrator.api.context import Api
+from orchestrator.api.network.held import add_rules_of_instances
 from orchestrator.api.network.public_addresses import fqdn
 from orchestrator.model.arm.names import SCALE_SET_TYPE, InstanceNames
 from orchestrator.model.arm.references import BALANCER, PUBLIC_ADDRESS, SECURITY_GROUP, VIRTUAL_NETWORK
@@ -39,6 +40,10 @@ def add_back_references(api: Api, shape: Shape, view: Json, uses: Iterable[Use])
 def _show_in_children(api: Api, shape: Shape, view: Json, mine: list[Use]) -> None:
     """Rules show in what they refer to; instances in pools and subnets, as the frontends of balancers do."""
     own = f"{view['id']}/".lower()
+    if shape.type == BALANCER:
+        pools = [use for use in mine if "/backendaddresspools/" in use.target.key]
+        targets = {use.target.key: [each for each in pools if each.target.key == use.target.key] for use in pools}
+        add_rules_of_instances(api, view, {key: list(_configurations(api, them)) for key, them in targets.items()})
     name = "ipConfigurations" if shape.type == VIRTUAL_NETWORK else "backendIPConfigurations"
     for collection in shape.collections:
         for child in shape.children(view, collection):
@@ -48,7 +53,8 @@ def _show_in_children(api: Api, shape: Shape, view: Json, mine: list[Use]) -> No
                     _add(child["properties"], use.holder.split("/")[-2], [use.holder])
                 elif parse_resource_id(use.holder).type != SCALE_SET_TYPE:
                     _add(child["properties"], name, [use.holder])
-            _add(child["properties"], name, _configurations(api, of_it))
+            if collection != "inboundNatPools":  # what is in those shows as NAT rules
+                _add(child["properties"], name, _configurations(api, of_it))
 
 
 def _add(properties: Json, name: str, ids: Iterable[str]) -> None:

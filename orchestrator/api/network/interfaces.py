@@ -9,11 +9,13 @@ from fastapi import APIRouter, Request
 from orchestrator.api.compute_instances import VM
 from orchestrator.api.compute_scale_sets import SET
 from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
+from orchestrator.api.network.held import public_address_view, public_addresses_of_set, with_held
 from orchestrator.api.paging import PAGED, paged
 from orchestrator.api.queries import takes
 from orchestrator.api.sights import look_at, looks
 from orchestrator.api.targets import find_instance
 from orchestrator.errors import NotFound
+from orchestrator.model.arm.instance_views import Subject
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.network.interfaces import interface
 
@@ -26,13 +28,14 @@ CONFIGURATION = f"{CARD}/ipconfigurations/{{configuration}}"
 def _cards(api: Api, address: SetAddress) -> Iterator[Json]:
     record = address.find(api)
     rows = [row for row in api.store.instances(record.uid) if not row.is_gone]
-    return (interface(it) for it in looks(api, record, rows))
+    return (with_held(api, it, interface(it)) for it in looks(api, record, rows))
 
 
 def _card(api: Api, address: SetAddress, instance_id: str, name: str | None = None) -> Json:
     """The only card of an instance. Raises ``NotFound`` for another name."""
     record = address.find(api)
-    found = interface(look_at(api, record, find_instance(api.store, record, instance_id)))
+    it = look_at(api, record, find_instance(api.store, record, instance_id))
+    found = with_held(api, it, interface(it))
     if name is not None and name.lower() != found["name"].lower():
         raise NotFound(f"The instance has no network interface '{name[:80]}'; it has '{found['name']}'.")
     return found
@@ -46,6 +49,11 @@ def _configuration(api: Api, address: SetAddress, instance_id: str, card: str, n
     return configuration
 
 
+def _subject(api: Api, address: SetAddress, instance_id: str) -> Subject:
+    record = address.find(api)
+    return look_at(api, record, find_instance(api.store, record, instance_id))
+
+
 @router.get(f"{SET}/networkinterfaces")
 @takes(*PAGED)
 async def list_of_set(request: Request, address: SetAddressDep, api: ApiDep) -> Json:
@@ -53,10 +61,9 @@ async def list_of_set(request: Request, address: SetAddressDep, api: ApiDep) -> 
 
 
 @router.get(f"{SET}/publicipaddresses")
-async def list_public_addresses(address: SetAddressDep, api: ApiDep) -> Json:
-    """None: no instance has a public address yet, whatever its model asks for."""
-    address.find(api)
-    return {"value": []}
+@takes(*PAGED)
+async def list_public_addresses(request: Request, address: SetAddressDep, api: ApiDep) -> Json:
+    return paged(request, public_addresses_of_set(api, address.find(api)))
 
 
 @router.get(CARDS)
@@ -85,14 +92,17 @@ async def get_configuration(
 async def list_public_addresses_of_card(
     address: SetAddressDep, instance_id: str, card: str, configuration: str, api: ApiDep
 ) -> Json:
-    """None, as of the set."""
-    _configuration(api, address, instance_id, card, configuration)
-    return {"value": []}
+    own = _configuration(api, address, instance_id, card, configuration)
+    it = _subject(api, address, instance_id)
+    return {"value": [each for each in [public_address_view(api, it, own)] if each is not None]}
 
 
 @router.get(f"{CONFIGURATION}/publicipaddresses/{{public_address}}")
 async def get_public_address(
     address: SetAddressDep, instance_id: str, card: str, configuration: str, public_address: str, api: ApiDep
 ) -> Json:
-    _configuration(api, address, instance_id, card, configuration)
-    raise NotFound(f"The instance has no public address '{public_address[:80]}': none is given yet.")
+    own = _configuration(api, address, instance_id, card, configuration)
+    found = public_address_view(api, _subject(api, address, instance_id), own)
+    if found is None or found["name"].lower() != public_address.lower():
+        raise NotFound(f"The IP configuration has no public address '{public_address[:80]}'.")
+    return found

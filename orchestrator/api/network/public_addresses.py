@@ -8,6 +8,7 @@ from orchestrator.api.context import Api
 from orchestrator.errors import BadInput, Conflict
 from orchestrator.model.arm.references import PUBLIC_ADDRESS
 from orchestrator.model.arm.statuses import Json
+from orchestrator.model.claim import PUBLIC_ADDRESSES
 from orchestrator.model.network.public_addresses import label_of
 from orchestrator.model.resource import StoredResource
 from orchestrator.model.resource_id import ResourceId
@@ -53,3 +54,4 @@ def _taken(api: Api) -> Iterator[str]:
     for each in stored_addresses(api):
         if address := each.body["properties"].get("ipAddress"):
             yield address
+    yield from (each.value for each in api.store.claims(PUBLIC_ADDRESSES))

@@ -113,7 +113,7 @@ class DnsSettings(ArmModel):
 
 
 class PublicDnsSettings(ArmModel):
-    domain_name_label: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = None
+    domain_name_label: Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{1,61}[a-z0-9])$")] | None = None
     domain_name_label_scope: Annotated[Any, Refused(_NO_NAMES)] = None
 
 

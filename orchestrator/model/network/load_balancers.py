@@ -9,6 +9,7 @@ from pydantic import Field
 
 from orchestrator.errors import ErrorDetail
 from orchestrator.model.arm.base import ArmModel, Refused
+from orchestrator.model.arm.merge import member
 from orchestrator.model.arm.references import BALANCER
 from orchestrator.model.arm.warnings import Notice
 from orchestrator.model.network.common import ExtendedResource, NetworkSku
@@ -98,6 +99,41 @@ def _basic_does_less(body: Json, _identity: ResourceId) -> Iterator[ErrorDetail]
         yield ErrorDetail("OutboundRuleNotSupportedForBasicSku", words, "properties.outboundRules")
 
 
+def without_instances(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A client's body without what views show of instances: the NAT rules that were made for them, and their
+    places in pools. So a body that was read can be sent back."""
+    properties = member(body, "properties")
+    if not isinstance(properties, Mapping):
+        return body
+    made = dict(properties)
+    for name, value in properties.items():
+        if not isinstance(value, list):
+            continue
+        if name.lower() == "inboundnatrules":
+            made[name] = [each for each in value if not _is_of_instance(each, "backendIPConfiguration")]
+        elif name.lower() == "backendaddresspools":
+            made[name] = [_without_members(each) for each in value]
+    return {**{key: value for key, value in body.items() if key.lower() != "properties"}, "properties": made}
+
+
+def _without_members(pool: Any) -> Any:
+    own = member(pool, "properties") if isinstance(pool, Mapping) else None
+    held = member(own, "loadBalancerBackendAddresses") if isinstance(own, Mapping) else None
+    if not isinstance(own, Mapping) or not isinstance(held, list):
+        return pool
+    left = [each for each in held if not _is_of_instance(each, "networkInterfaceIPConfiguration")]
+    kept = {name: value for name, value in own.items() if name.lower() != "loadbalancerbackendaddresses"}
+    others = {name: value for name, value in pool.items() if name.lower() != "properties"}
+    return {**others, "properties": {**kept, **({"loadBalancerBackendAddresses": left} if left else {})}}
+
+
+def _is_of_instance(child: Any, name: str) -> bool:
+    own = member(child, "properties") if isinstance(child, Mapping) else None
+    reference = member(own, name) if isinstance(own, Mapping) else None
+    found = member(reference, "id") if isinstance(reference, Mapping) else None
+    return isinstance(found, str) and "/virtualmachinescalesets/" in found.lower()
+
+
 def _warnings(_body: Mapping[str, Any]) -> Iterator[Notice]:
     words = "No traffic is balanced, no port forwarded, no probe asked yet: the balancer is kept and shown only."
     yield Notice("NothingIsBalanced", words, "properties")
@@ -108,6 +144,7 @@ SHAPE = Shape(
     model=Balancer,
     collections=COLLECTIONS,
     addressable=COLLECTIONS,
+    given=without_instances,
     rules=(refers_to_own, _ports_differ, _basic_does_less),
     in_use=InUse("LoadBalancerInUseByVirtualMachineScaleSet", "is in use by"),
     warnings=_warnings,

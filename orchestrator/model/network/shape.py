@@ -27,6 +27,10 @@ def _no_warnings(_body: Mapping[str, Any]) -> Iterable[Notice]:
     return ()
 
 
+def _as_given(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return body
+
+
 def _nothing_more(_view: Json) -> None:
     return None
 
@@ -42,13 +46,14 @@ class InUse:
 @dataclass(frozen=True, slots=True)
 class Shape:
     """``collections`` names the arrays of children in ``properties``; ``addressable`` those that have addresses.
-    ``rules`` look at a canonical body. ``show`` adds to a view what is only shown. ``name`` is what the name
-    of a resource matches."""
+    ``given`` takes out of what a client sends what the views have of our making. ``rules`` look at a canonical
+    body. ``show`` adds to a view what is only shown. ``name`` is what the name of a resource matches."""
 
     model: type[ArmModel]
     type: str
     collections: tuple[str, ...] = ()
     addressable: tuple[str, ...] = ()
+    given: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _as_given
     rules: tuple[Rule, ...] = ()
     in_use: InUse = InUse("Conflict", "is in use by")
     warnings: Callable[[Mapping[str, Any]], Iterable[Notice]] = _no_warnings
@@ -62,7 +67,7 @@ class Shape:
         if not re.match(self.name, identity.name, re.ASCII):
             words = f"'{identity.name[:100]}' cannot be the name of a resource of type {self.type}."
             raise BadInput(words, code="InvalidResourceName", target="name")
-        made: Json = parsed(self.model, body).to_json()
+        made: Json = parsed(self.model, self.given(body)).to_json()
         problems = [*self._twice_named(made), *(found for rule in self.rules for found in rule(made, identity))]
         raise_problems(problems)
         return made

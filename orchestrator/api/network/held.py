@@ -1,0 +1,229 @@
+"""What instances hold of balancers and of public addresses, as Azure shows it: made by us, read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.api.context import Api
+from orchestrator.api.network.public_addresses import fqdn
+from orchestrator.api.sights import looks
+from orchestrator.model.arm.instance_views import Subject
+from orchestrator.model.arm.names import InstanceNames
+from orchestrator.model.arm.statuses import Json, stable_uuid
+from orchestrator.model.claim import PUBLIC_ADDRESSES, Claim
+from orchestrator.model.network.interfaces import configuration_id, interface
+from orchestrator.model.resource_id import ResourceId, parse_resource_id
+from orchestrator.model.scale_set import ScaleSet
+
+_TAKEN_OVER = (
+    "frontendIPConfiguration",
+    "protocol",
+    "backendPort",
+    "idleTimeoutInMinutes",
+    "enableFloatingIP",
+    "enableTcpReset",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """An instance that holds something, as the views name it."""
+
+    claim: Claim
+    set_name: str
+    id: str
+    configuration: str
+
+
+def _holders(api: Api, claims: Iterable[Claim]) -> Iterator[_Holder]:
+    for claim in claims:
+        record = api.store.scale_set(claim.set_uid)
+        row = api.store.instance(claim.set_uid, claim.instance_id)
+        if record is not None and row is not None and not row.is_gone:
+            number = InstanceNames.of(record).id(row.instance_id)
+            yield _Holder(claim, record.name, number, configuration_id(record, number))
+
+
+def rule_names(pool: str, holders: Sequence[_Holder]) -> dict[Claim, str]:
+    """``POOL.ID`` as Azure has it; with the set's name where sets share the pool and two ids are the same."""
+    ids = [each.id for each in holders]
+    return {
+        each.claim: f"{pool}.{each.id}" if ids.count(each.id) == 1 else f"{pool}.{each.set_name}.{each.id}"
+        for each in holders
+    }
+
+
+def add_rules_of_instances(api: Api, view: Json, members: Mapping[str, Iterable[str]]) -> None:
+    """To a balancer's view: a NAT rule for each port that an instance has of a NAT pool; the instances of each
+    backend pool, with their ports of the rules for that pool. ``members`` are the ids of IP configurations by the
+    pool's id in small letters."""
+    prefix = f"{view['id']}/".lower()
+    claims = [each for each in api.store.claims() if each.pool.startswith(prefix)]
+    properties = view["properties"]
+    ports: dict[str, list[Json]] = {}
+    for rule in properties["inboundNatRules"]:
+        for holder in _holders(api, (each for each in claims if each.pool == rule["id"].lower())):
+            ports.setdefault(holder.configuration.lower(), []).append(_mapping(rule, holder.claim))
+    for pool in properties["backendAddressPools"]:
+        rules = {each["name"] for each in properties["inboundNatRules"] if _is_for(each, pool)}
+        pool["properties"]["loadBalancerBackendAddresses"] = [
+            _backend(each, [port for port in ports.get(each.lower(), ()) if port["inboundNatRuleName"] in rules])
+            for each in members.get(pool["id"].lower(), ())
+        ]
+    for pool in properties["inboundNatPools"]:
+        holders = list(_holders(api, (each for each in claims if each.pool == pool["id"].lower())))
+        names = rule_names(pool["name"], holders)
+        properties["inboundNatRules"] += [_rule(view, pool, each, names[each.claim]) for each in holders]
+
+
+def _is_for(rule: Json, pool: Json) -> bool:
+    reference = rule["properties"].get("backendAddressPool")
+    return bool(reference) and reference["id"].lower() == pool["id"].lower()
+
+
+def _mapping(rule: Json, claim: Claim) -> Json:
+    own = rule["properties"]
+    return {
+        "inboundNatRuleName": rule["name"],
+        "protocol": own["protocol"],
+        "frontendPort": int(claim.value),
+        "backendPort": own["backendPort"],
+    }
+
+
+def _backend(configuration: str, ports: list[Json]) -> Json:
+    """Named as Azure does: by what it stands for, once."""
+    properties = {
+        "provisioningState": "Succeeded",
+        "networkInterfaceIPConfiguration": {"id": configuration},
+        "inboundNatRulesPortMapping": ports,
+    }
+    return {"name": stable_uuid(configuration.lower()), "properties": properties}
+
+
+def _rule(view: Json, pool: Json, holder: _Holder, name: str) -> Json:
+    return {
+        "name": name,
+        "id": f"{view['id']}/inboundNatRules/{name}",
+        "type": f"{view['type']}/inboundNatRules",
+        "etag": view["etag"],
+        "properties": {
+            "provisioningState": "Succeeded",
+            **{each: pool["properties"][each] for each in _TAKEN_OVER},
+            "frontendPort": int(holder.claim.value),
+            "backendIPConfiguration": {"id": holder.configuration},
+        },
+    }
+
+
+# Cards of instances
+
+
+def with_held(api: Api, it: Subject, card: Json) -> Json:
+    """A card's view, with the NAT rules and the public address that its instance has."""
+    key = (it.row.set_uid, it.row.instance_id)
+    claims = api.store.claims()
+    mine = [each for each in claims if each.key == key]
+    rules = sorted(_rule_ids(api, claims, mine))
+    for configuration in card["properties"]["ipConfigurations"]:
+        own = configuration["properties"]
+        found = [{"id": each} for each, pool in rules if _names(own, "loadBalancerInboundNatPools", pool)]
+        found += [{"id": each} for each, pool in rules if _names(own, "loadBalancerBackendAddressPools", pool)]
+        if found:
+            own["loadBalancerInboundNatRules"] = found
+        if (public := public_address_view(api, it, configuration, mine)) is not None:
+            own["publicIPAddress"] = {"id": public["id"]}
+    return card
+
+
+def _names(properties: Json, member: str, pool: str) -> bool:
+    return any(each["id"].lower() == pool for each in properties.get(member) or ())
+
+
+def _rule_ids(api: Api, claims: Sequence[Claim], mine: Iterable[Claim]) -> Iterator[tuple[str, str]]:
+    """The ids of an instance's NAT rules, each with the pool by which its model has it."""
+    for claim in mine:
+        if claim.pool == PUBLIC_ADDRESSES:
+            continue
+        identity = parse_resource_id(claim.pool)
+        balancer = api.store.resource(_parent(identity))
+        if balancer is None:
+            continue
+        collection, name = identity.types[-1].lower(), identity.names[-1]
+        for spelt in ("inboundNatPools", "inboundNatRules"):
+            for child in balancer.body["properties"][spelt]:
+                if collection != spelt.lower() or child["name"].lower() != name.lower():
+                    continue
+                if spelt == "inboundNatRules":
+                    own = child["properties"]["backendAddressPool"]["id"].lower()
+                    yield f"{balancer.id}/inboundNatRules/{child['name']}", own
+                else:
+                    sharing = list(_holders(api, (each for each in claims if each.pool == claim.pool)))
+                    rule = rule_names(child["name"], sharing).get(claim)
+                    if rule is not None:
+                        yield f"{balancer.id}/inboundNatRules/{rule}", claim.pool
+
+
+def _parent(identity: ResourceId) -> ResourceId:
+    parent = identity.parent
+    assert parent is not None  # a NAT pool or rule is in its balancer
+    return parent
+
+
+def public_address_view(
+    api: Api, it: Subject, configuration: Json, claims: Iterable[Claim] | None = None
+) -> Json | None:
+    """The public address of an instance at one of its IP configurations, or ``None`` where it has none there."""
+    wanted = _asked_for(it, configuration)
+    if wanted is None:
+        return None
+    key = (it.row.set_uid, it.row.instance_id)
+    held = api.store.claims(PUBLIC_ADDRESSES) if claims is None else claims
+    address = next((each.value for each in held if each.pool == PUBLIC_ADDRESSES and each.key == key), None)
+    if address is None:
+        return None
+    own_id = f"{configuration['id']}/publicIPAddresses/{wanted['name']}"
+    properties = wanted.get("properties") or {}
+    view: Json = {
+        "name": wanted["name"],
+        "id": own_id,
+        "etag": configuration["etag"],
+        "properties": {
+            "provisioningState": "Succeeded",
+            "resourceGuid": stable_uuid(own_id.lower()),
+            "ipAddress": address,
+            "publicIPAddressVersion": "IPv4",
+            "publicIPAllocationMethod": "Dynamic",
+            "idleTimeoutInMinutes": properties.get("idleTimeoutInMinutes") or 4,
+            "ipConfiguration": {"id": configuration["id"]},
+        },
+    }
+    if label := (properties.get("dnsSettings") or {}).get("domainNameLabel"):
+        label = f"vm{it.row.instance_id}.{label}"
+        view["properties"]["dnsSettings"] = {"domainNameLabel": label, "fqdn": fqdn(api, label)}
+    return view
+
+
+def public_addresses_of_set(api: Api, record: ScaleSet) -> Iterator[Json]:
+    """Those that its instances have."""
+    claims = api.store.claims(PUBLIC_ADDRESSES)
+    with_one = {each.key for each in claims}
+    rows = [row for row in api.store.instances(record.uid) if not row.is_gone]
+    for it in looks(api, record, [row for row in rows if (row.set_uid, row.instance_id) in with_one]):
+        for configuration in interface(it)["properties"]["ipConfigurations"]:
+            if (found := public_address_view(api, it, configuration, claims)) is not None:
+                yield found
+
+
+def _asked_for(it: Subject, configuration: Json) -> Mapping[str, Any] | None:
+    """The model's wish for this IP configuration, by its card's name and its own."""
+    card_name = configuration["id"].split("/")[-3]
+    network = it.profile.get("networkProfile") or {}
+    for card in network.get("networkInterfaceConfigurations") or ():
+        for each in card["properties"]["ipConfigurations"]:
+            if (card["name"], each["name"]) == (card_name, configuration["name"]):
+                found: Mapping[str, Any] | None = each["properties"].get("publicIPAddressConfiguration")
+                return found
+    return None
