@@ -25,6 +25,8 @@ from orchestrator.config import Config, load_config
 from orchestrator.control.controller import Controller
 from orchestrator.control.desk import Desk, host_config_of
 from orchestrator.control.fleet import HostMaker
+from orchestrator.control.front import Front
+from orchestrator.control.front_view import FrontView
 from orchestrator.control.making import CatalogueSpecMaker, find_image
 from orchestrator.control.specs import AddressSpaces, SimulatedSpecMaker, SpecMaker
 from orchestrator.control.timers import Timers
@@ -39,6 +41,10 @@ from orchestrator.model.arm.site import Site
 from orchestrator.model.host import HostConfig
 from orchestrator.model.scale_set import HostRecord
 from orchestrator.model.sizes import SizeCatalogue
+from orchestrator.network.haproxy import HaproxyBalancer
+from orchestrator.network.port import Balancer
+from orchestrator.network.routes import hold_locally
+from orchestrator.network.simulated import SimulatedBalancer
 from orchestrator.servers import Listeners, Servers, open_listeners
 from orchestrator.store import Seal, Store, make_engine
 from orchestrator.store.schema import migrate
@@ -50,7 +56,8 @@ log = structlog.get_logger()
 class Daemon:
     """One daemon on one state directory, from its lock to its last log line."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, machine_namespace_fd: int | None = None) -> None:
+        """``machine_namespace_fd`` is open on the network namespace that was left for the configuration's."""
         self.config = config
         state = config.state_dir
         engine = make_engine(config.database_url)
@@ -66,6 +73,9 @@ class Daemon:
         self.controller = Controller(
             self.store, make_host, guests, maker, self.sizes, self.spaces, config.rules(), time.time
         )
+        if machine_namespace_fd is not None or not config.is_simulated:
+            hold_locally(config.public_pool().prefixes)
+        self.controller.front = self._front(machine_namespace_fd)
         self.timers = Timers(self.store, time.time, config.keep_events_days)
 
     def _simulated(self) -> tuple[HostMaker, Guests, SpecMaker]:
@@ -79,6 +89,17 @@ class Daemon:
         maker = CatalogueSpecMaker(self.store, self.catalogue, self.sizes, self.spaces, public)
         guests = SshGuests.from_key_file(self.agent_key)
         return lambda host: LibvirtHost(host, installation), guests, maker
+
+    def _front(self, machine_namespace_fd: int | None) -> Front:
+        config, parts = self.config, self.controller
+        pool = config.public_pool()
+        view = FrontView(self.store, parts.fleet, parts.wishes, config.subscription_id, pool.machine_address)
+        balancer: Balancer = (
+            SimulatedBalancer()
+            if config.is_simulated
+            else HaproxyBalancer(config.state_dir / "balancer", machine_namespace_fd)
+        )
+        return Front(self.store, view, balancer, time.time)
 
     def site(self) -> Site:
         """What requests are checked against, as it is now."""
@@ -220,10 +241,11 @@ def enter_namespace(name: str) -> None:
 def _serve(config: Config) -> None:
     with only_one(config.state_dir):
         listeners = open_listeners(config)
+        machine = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC) if config.network_namespace else None
         if config.network_namespace:
             enter_namespace(config.network_namespace)
         try:
-            asyncio.run(Daemon(config).run(listeners))
+            asyncio.run(Daemon(config, machine).run(listeners))
         finally:
             config.socket.unlink(missing_ok=True)
 

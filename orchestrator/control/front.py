@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from orchestrator.control.fleet import Fleet
 from orchestrator.control.front_view import FrontView
 from orchestrator.control.specs import domain_name
 from orchestrator.errors import VmssError
@@ -50,11 +49,8 @@ class _Told:
 class Front:
     """One for the installation. ``run`` is its task; ``wake`` says "look again"."""
 
-    def __init__(
-        self, store: Store, fleet: Fleet, view: FrontView, balancer: Balancer, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: Store, view: FrontView, balancer: Balancer, now: Callable[[], float]) -> None:
         self._store = store
-        self._fleet = fleet
         self._view = view
         self._balancer = balancer
         self._now = now

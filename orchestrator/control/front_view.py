@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control.fleet import Fleet
@@ -32,9 +32,14 @@ class FrontView:
     """Reads; decides nothing."""
 
     def __init__(
-        self, store: Store, fleet: Fleet, wishes: Wishes, subscription_id: str, published: Mapping[str, str]
+        self,
+        store: Store,
+        fleet: Fleet,
+        wishes: Wishes,
+        subscription_id: str,
+        published: Callable[[str], str | None],
     ) -> None:
-        """``published`` has the addresses of the machine by those of the pool that they stand for."""
+        """``published`` gives the machine's own address for a public one, where there is one."""
         self._store = store
         self._fleet = fleet
         self._wishes = wishes
@@ -77,7 +82,7 @@ class FrontView:
         address = body["properties"].get("ipAddress") if body else None
         if not address:
             return ()
-        machine = self._published.get(address)
+        machine = self._published(address)
         return ((address, Side.GUESTS), *(((machine, Side.MACHINE),) if machine else ()))
 
     def _ports(

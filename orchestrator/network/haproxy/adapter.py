@@ -108,19 +108,31 @@ class HaproxyBalancer:
     # Changes
 
     async def _reload(self, traffic: Traffic) -> None:
-        """Checked before it is put in place; the servers' states go over to the new process."""
+        """Checked before it is put in place; the servers' states go over to the new process. Who is new there has
+        to answer first; where nothing ran, nobody has, and all are tried."""
         trial = self._written(traffic, "trial")
         await self._process.check(trial)
-        await self._keep_states()
+        before = await self._keep_states()
         await self._process.start(trial, self._place.socket)
         trial.replace(self._configuration)
+        if before is not None:
+            await self._runtime.tell(
+                [
+                    f"set server {backend.name}/{each.name} health down"
+                    for backend in traffic.backends
+                    for each in backend.members
+                    if backend.check and each.state is MemberState.READY and (backend.name, each.name) not in before
+                ]
+            )
 
-    async def _keep_states(self) -> None:
+    async def _keep_states(self) -> frozenset[tuple[str, str]] | None:
+        """Which servers there are; ``None`` when none runs."""
         state = Path(self._place.state_file)
         if self._process.find() is None:
             state.unlink(missing_ok=True)
-            return
+            return None
         _write(state, await self._runtime.ask("show servers state"), mode=0o644)
+        return frozenset(await self._runtime.servers())
 
     async def _adjust(self, traffic: Traffic) -> None:
         """Members alone, while it runs."""

@@ -101,6 +101,8 @@ def address_of(address: str, port: int) -> str:
 
 def _listener(listener: Listener, place: Place, certificates: Mapping[str, str]) -> dict[str, Any]:
     bind = address_of(listener.address, listener.port)
+    if ":" in listener.address:
+        bind += " transparent"  # of a range that is local as a whole: IPv6 binds to that only so
     if listener.side is Side.MACHINE and place.machine:
         bind += f" namespace {place.machine}"
     if listener.certificate_pem is not None:

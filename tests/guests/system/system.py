@@ -70,6 +70,13 @@ def in_namespace(name: str, act: Callable[[], T]) -> T:
         return thread.submit(inside).result()
 
 
+def _own_range(section: Json, number: int) -> Json:
+    """Public addresses of its own: two balancers cannot listen at one."""
+    if ":" in section["cidr"]:
+        return {"cidr": f"fd91::{number}:0/112"}
+    return {"cidr": f"10.91.{number}.0/24", "publish_on": f"127.91.{number}.0/24"}
+
+
 class Daemon:
     """One vmssd with a state directory of its own."""
 
@@ -85,6 +92,7 @@ class Daemon:
         content = yaml.safe_load(lab.config_path.read_text())
         [network] = content["networks"]
         network |= {"first": f"10.90.{number}.0", "last": f"10.90.{number}.255"}
+        content["public_addresses"] = [each | _own_range(each, number) for each in content["public_addresses"]]
         content |= {"state_dir": str(self.state), "socket": str(self.socket), "https_listen": None} | changes
         self.config_path = folder / "vmssd.yaml"
         folder.mkdir(exist_ok=True)
