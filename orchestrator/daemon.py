@@ -22,6 +22,7 @@ from orchestrator.api.identity.owner_file import OwnerFile
 from orchestrator.api.identity.throttle import Throttle
 from orchestrator.api.identity.tokens import SigningKey, Tokens
 from orchestrator.config import Config, load_config
+from orchestrator.control.claims import Claims
 from orchestrator.control.controller import Controller
 from orchestrator.control.desk import Desk, host_config_of
 from orchestrator.control.fleet import HostMaker
@@ -99,7 +100,8 @@ class Daemon:
             if config.is_simulated
             else HaproxyBalancer(config.state_dir / "balancer", machine_namespace_fd)
         )
-        return Front(self.store, view, balancer, time.time)
+        claims = Claims(self.store, parts.wishes, config.subscription_id, pool, time.time)
+        return Front(self.store, view, claims, balancer, time.time)
 
     def site(self) -> Site:
         """What requests are checked against, as it is now."""

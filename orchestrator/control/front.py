@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from orchestrator.control.claims import Claims, Held
 from orchestrator.control.front_view import FrontView
 from orchestrator.control.specs import domain_name
 from orchestrator.errors import VmssError
@@ -49,8 +50,11 @@ class _Told:
 class Front:
     """One for the installation. ``run`` is its task; ``wake`` says "look again"."""
 
-    def __init__(self, store: Store, view: FrontView, balancer: Balancer, now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, view: FrontView, claims: Claims, balancer: Balancer, now: Callable[[], float]
+    ) -> None:
         self._store = store
+        self._claims = claims
         self._view = view
         self._balancer = balancer
         self._now = now
@@ -100,7 +104,8 @@ class Front:
 
     async def apply(self) -> None:
         """Tell the balancer what is wanted now. Raises ``BalancerError``."""
-        traffic, problems = without_twins(self._view.traffic())
+        held = self._claims.settle() if self._view.is_needed else Held()
+        traffic, problems = without_twins(self._view.traffic(held.ports))
         if traffic != self._told.traffic or traffic.listeners:
             await self._balancer.apply(traffic)
         if new := [each for each in problems if each not in self._told.problems]:

@@ -19,6 +19,8 @@ from orchestrator.plan.inputs import Sight
 from orchestrator.plan.traffic import Address, Json, Place, balancer_traffic, drain_times, joined, rotation
 from orchestrator.store import Store
 
+Ports = Mapping[str, Mapping[str, int]]
+
 
 @dataclass(slots=True)
 class _Resources:
@@ -64,15 +66,14 @@ class FrontView:
             )
         return self._resources
 
-    def traffic(self) -> Traffic:
-        """All that is wanted of the balancer now."""
+    def traffic(self, ports: Ports) -> Traffic:
+        """All that is wanted of the balancer now. ``ports`` are those of NAT pools and rules that are held."""
         known = self._known()
         if not known.balancers:
             return Traffic()
         places = self._places()
         return joined(
-            balancer_traffic(each.id, each.body, self._addresses, places, self._ports(each, places))
-            for each in known.balancers
+            balancer_traffic(each.id, each.body, self._addresses, places, ports) for each in known.balancers
         )
 
     def _addresses(self, frontend: Json) -> Sequence[Address]:
@@ -84,11 +85,6 @@ class FrontView:
             return ()
         machine = self._published(address)
         return ((address, Side.GUESTS), *(((machine, Side.MACHINE),) if machine else ()))
-
-    def _ports(
-        self, _balancer: StoredResource, _places: Mapping[str, Sequence[Place]]
-    ) -> dict[str, dict[str, int]]:
-        return {}
 
     def _places(self) -> dict[str, list[Place]]:
         """Instances by the pool that the model they are on names."""
