@@ -11,6 +11,7 @@ import structlog
 from orchestrator.control.act import Actor
 from orchestrator.control.commands import Commands
 from orchestrator.control.decide import Decider
+from orchestrator.control.edge import Edge
 from orchestrator.control.fleet import Fleet, HostMaker
 from orchestrator.control.front import Front
 from orchestrator.control.health_watch import HealthWatch
@@ -56,6 +57,7 @@ class Controller:
         self.fleet = Fleet(store, make_host, now, self._host_changed)
         self.health = HealthWatch(guests, now, self._health_flipped)
         self.front: Front | None = None  # given before the start, where there is one
+        self.edge: Edge | None = None
         actor = Actor(store, self.fleet, guests, self.wishes, maker, now, self._leave)
         decider = Decider(store, self.wishes, spaces, maker, now)
         images = ImageWatch(store, self.wishes, maker, now)
@@ -76,6 +78,9 @@ class Controller:
         if self.front is not None:
             self._tasks["front"] = asyncio.create_task(self.front.run(), name="front")
             self.front.wake()
+        if self.edge is not None:
+            self._tasks["edge"] = asyncio.create_task(self.edge.run(), name="public addresses and names")
+            self.edge.wake()
         for record in self.store.scale_sets():
             self.wake(record.uid)
 
@@ -149,6 +154,8 @@ class Controller:
             self._loops[change.owner.set_uid].wake()
 
     def _tell_front(self, change: Change) -> None:
+        if self.edge is not None:
+            self.edge.wake()
         if self.front is None:
             return
         owner = change.owner

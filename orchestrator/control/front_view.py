@@ -16,7 +16,16 @@ from orchestrator.model.resource import StoredResource
 from orchestrator.model.resource_id import parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.plan.inputs import Sight
-from orchestrator.plan.traffic import Address, Json, Place, balancer_traffic, drain_times, joined, rotation
+from orchestrator.plan.traffic import (
+    Address,
+    Json,
+    Place,
+    Rotation,
+    balancer_traffic,
+    drain_times,
+    joined,
+    rotation,
+)
 from orchestrator.store import Store
 
 Ports = Mapping[str, Mapping[str, int]]
@@ -119,6 +128,10 @@ class FrontView:
         for each in self._known().balancers:
             times |= drain_times(each.id, each.body)
         return max((times[pool] for pool in self._pools(row) if pool in times), default=default_s)
+
+    def serves(self, row: Instance) -> bool:
+        """Whether it is there for new work, as far as is known."""
+        return rotation(row, self._sight(row)) is Rotation.SERVES
 
     def _sight(self, row: Instance) -> Sight:
         monitor = self._fleet.find(row.host)
