@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import psutil
 import structlog
 
 from orchestrator.api.app import create_app
@@ -25,6 +26,7 @@ from orchestrator.config import Config, load_config
 from orchestrator.control.claims import Claims
 from orchestrator.control.controller import Controller
 from orchestrator.control.desk import Desk, host_config_of
+from orchestrator.control.edge import Edge, Zone
 from orchestrator.control.fleet import HostMaker
 from orchestrator.control.front import Front
 from orchestrator.control.front_view import FrontView
@@ -43,7 +45,8 @@ from orchestrator.model.host import HostConfig
 from orchestrator.model.scale_set import HostRecord
 from orchestrator.model.sizes import SizeCatalogue
 from orchestrator.network.haproxy import HaproxyBalancer
-from orchestrator.network.port import Balancer
+from orchestrator.network.names import NameServer
+from orchestrator.network.nat import OneToOne
 from orchestrator.network.routes import hold_locally
 from orchestrator.network.simulated import SimulatedBalancer
 from orchestrator.servers import Listeners, Servers, open_listeners
@@ -74,9 +77,7 @@ class Daemon:
         self.controller = Controller(
             self.store, make_host, guests, maker, self.sizes, self.spaces, config.rules(), time.time
         )
-        if machine_namespace_fd is not None or not config.is_simulated:
-            hold_locally(config.public_pool().prefixes)
-        self.controller.front = self._front(machine_namespace_fd)
+        self._make_front(machine_namespace_fd)
         self.timers = Timers(self.store, time.time, config.keep_events_days)
 
     def _simulated(self) -> tuple[HostMaker, Guests, SpecMaker]:
@@ -91,17 +92,28 @@ class Daemon:
         guests = SshGuests.from_key_file(self.agent_key)
         return lambda host: LibvirtHost(host, installation), guests, maker
 
-    def _front(self, machine_namespace_fd: int | None) -> Front:
-        config, parts = self.config, self.controller
+    def _make_front(self, machine_namespace_fd: int | None) -> None:
+        """The balancer, and what stands beside it: translation and names, on real hosts only."""
+        config, parts, state = self.config, self.controller, self.config.state_dir
         pool = config.public_pool()
         view = FrontView(self.store, parts.fleet, parts.wishes, config.subscription_id, pool.machine_address)
-        balancer: Balancer = (
-            SimulatedBalancer()
-            if config.is_simulated
-            else HaproxyBalancer(config.state_dir / "balancer", machine_namespace_fd)
-        )
         claims = Claims(self.store, parts.wishes, config.subscription_id, pool, time.time)
-        return Front(self.store, view, claims, balancer, time.time)
+        if config.is_simulated:
+            parts.front = Front(self.store, view, claims, SimulatedBalancer(), time.time)
+            return
+        hold_locally(pool.prefixes)
+        balancer = HaproxyBalancer(state / "balancer", machine_namespace_fd)
+        parts.front = Front(self.store, view, claims, balancer, time.time)
+        zone = Zone(config.subscription_id, config.location, config.dns_zone, self._name_servers)
+        translation = OneToOne(self.store.installation) if pool else None
+        names = NameServer(state / "names", config.dns_zone)
+        parts.edge = Edge(self.store, parts.wishes, claims, zone, view.serves, translation, names)
+
+    def _name_servers(self) -> list[str]:
+        """Those that guests are told of and that are this machine itself, in the daemon's namespace."""
+        told = {each for network in self.config.networks for each in network.dns}
+        own = {address.address for each in psutil.net_if_addrs().values() for address in each}
+        return sorted(told & own)
 
     def site(self) -> Site:
         """What requests are checked against, as it is now."""
