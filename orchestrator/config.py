@@ -117,7 +117,8 @@ class Config(_Section):
 
     ``https_listen`` is where Azure's clients come; ``https_names`` are names and addresses they may call it by,
     beside loopback's. ``listen`` (``127.0.0.1:PORT``) adds plain HTTP; anything but loopback is refused.
-    ``network_namespace`` is where the daemon reaches guests from (the lab's controller).
+    ``network_namespace`` is where the daemon reaches guests from (the lab's controller); ``dns_listen`` are
+    addresses there, at which names are asked for.
     """
 
     state_dir: Path = Path("/var/lib/vmss")
@@ -146,6 +147,7 @@ class Config(_Section):
     keep_events_days: int = Field(90, ge=1)
     networks: tuple[NetworkSection, ...] = ()
     public_addresses: tuple[PublicAddressesSection, ...] = ()
+    dns_listen: tuple[str, ...] = ()
     dns_zone: Annotated[str, Field(pattern=_HOST_NAME_PATTERN, max_length=100)] = "vmss.internal"
     hosts: tuple[HostSection, ...] = ()
     sizes: tuple[SizeSection, ...] = ()
@@ -164,6 +166,8 @@ class Config(_Section):
             address_and_port(self.https_listen, "https_listen")
         for name in self.https_names:
             _check_host_name(name)
+        for each in self.dns_listen:
+            ipaddress.ip_address(each)
         _check_overlaps(self.networks, self.public_addresses)
         return self
 

@@ -8,10 +8,9 @@ from typing import Any
 from orchestrator.api.context import Api, SetAddress
 from orchestrator.api.kinds import Put
 from orchestrator.api.long_running import new_operation
-from orchestrator.api.set_writes import create_set, previewed, update_set
+from orchestrator.api.set_writes import create_set, notices_of, previewed, update_set
 from orchestrator.model.arm import views
 from orchestrator.model.arm.names import SCALE_SET_TYPE, check_set_name
-from orchestrator.model.arm.network_notices import network_notices
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.arm.warnings import with_warnings
 from orchestrator.model.resource_id import ResourceId
@@ -28,7 +27,7 @@ def show(api: Api, record: ScaleSet) -> Json:
 
 
 def _warned(api: Api, record: ScaleSet, view: Json) -> Json:
-    return with_warnings(view, network_notices(record.model, api.site().address_spaces))
+    return with_warnings(view, notices_of(api, record))
 
 
 def begin_deletion(api: Api, record: ScaleSet, *, is_forced: bool) -> Operation:

@@ -22,6 +22,7 @@ from orchestrator.model.arm.names import SCALE_SET_TYPE
 from orchestrator.model.arm.network_notices import network_notices
 from orchestrator.model.arm.scale_set import ScaleSetResource, parse_scale_set
 from orchestrator.model.arm.site import check_site
+from orchestrator.model.arm.warnings import Notice
 from orchestrator.model.arm.write_only import join_secrets, split_secrets
 from orchestrator.model.resource_id import named
 from orchestrator.model.scale_set import Event, Operation, OperationKind, ScaleSet
@@ -135,9 +136,15 @@ def _network_of(record: ScaleSet) -> Any:
     return record.model["properties"]["virtualMachineProfile"].get("networkProfile")
 
 
+def notices_of(api: Api, record: ScaleSet) -> list[Notice]:
+    """What the network of a set's model asks for in vain."""
+    site = api.site()
+    return network_notices(record.model, site.address_spaces, has_public_addresses=bool(site.public_pool))
+
+
 def _without_effect(api: Api, record: ScaleSet) -> list[Event]:
     """One event for each thing that the model asks for in vain, told in the log too."""
-    told = [each.message for each in network_notices(record.model, api.site().address_spaces)]
+    told = [each.message for each in notices_of(api, record)]
     if told and not api.store.is_rehearsing:
         log.warning("a scale set asks for what has no effect yet", scale_set=record.name, why=told)
     return [api.note(record, words) for words in told]

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from orchestrator.lab.layout import (
+    CONTROLLER_ADDRESS,
     FABRIC_CIDR,
     GUESTS_FIRST,
     GUESTS_LAST,
@@ -45,6 +46,7 @@ def as_yaml(layout: LabLayout, record: LabRecord) -> str:
         "https_listen": record.https,
         "host_lease_s": HOST_LEASE_S,
         "networks": [_network()],
+        "dns_listen": [CONTROLLER_ADDRESS],
         "public_addresses": [
             {"cidr": PUBLIC_CIDR, "publish_on": PUBLIC_ON_MACHINE},
             {"cidr": PUBLIC_CIDR_IPV6},
@@ -61,7 +63,7 @@ def _network() -> dict[str, Any]:
         "first": GUESTS_FIRST,
         "last": GUESTS_LAST,
         "gateway": None,
-        "dns": [],
+        "dns": [CONTROLLER_ADDRESS],
     }
 
 

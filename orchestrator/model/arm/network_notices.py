@@ -12,19 +12,24 @@ _CARD = "properties.virtualMachineProfile.networkProfile.networkInterfaceConfigu
 _IP = f"{_CARD}.ipConfigurations[0].properties"
 _POOLS = (
     ("loadBalancerBackendAddressPools", "No traffic is balanced yet: no instance receives any from the pools."),
-    ("loadBalancerInboundNatPools", "No port is forwarded yet: instances have no port of the load balancer."),
     ("applicationGatewayBackendAddressPools", "No application gateway hands requests to instances yet."),
 )
 
 
-def network_notices(model: Mapping[str, Any], spaces: Sequence[str]) -> list[Notice]:
-    """From a set's canonical model; ``spaces`` are the configured address spaces."""
+def network_notices(
+    model: Mapping[str, Any], spaces: Sequence[str], *, has_public_addresses: bool = False
+) -> list[Notice]:
+    """From a set's canonical model; ``spaces`` are the configured address spaces, and ``has_public_addresses``
+    says whether a pool of those is configured."""
     network = model["properties"]["virtualMachineProfile"].get("networkProfile") or {}
     found: list[Notice] = []
     for card in network.get("networkInterfaceConfigurations", ()):
         found += _of_card(card["properties"])
         for each in card["properties"]["ipConfigurations"]:
             found += _of_address(each["properties"], spaces)
+            if each["properties"].get("publicIPAddressConfiguration") and not has_public_addresses:
+                words = "No public addresses are configured: instances have the one of their network only."
+                found.append(Notice("NoPublicAddress", words, f"{_IP}.publicIPAddressConfiguration"))
     return found
 
 
@@ -44,9 +49,6 @@ def _of_address(address: Mapping[str, Any], spaces: Sequence[str]) -> Iterator[N
     for name, words in _POOLS:
         if address.get(name):
             yield Notice("NothingIsBalanced", words, f"{_IP}.{name}")
-    if address.get("publicIPAddressConfiguration"):
-        words = "No public address is given yet: instances have the one of their network only."
-        yield Notice("NoPublicAddress", words, f"{_IP}.publicIPAddressConfiguration")
     subnet = address["subnet"]["id"]
     space = address_space_of(subnet, spaces)
     if not is_own_space(subnet) and subnet.rpartition("/")[2].lower() != space.lower():

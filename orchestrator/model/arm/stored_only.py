@@ -18,7 +18,7 @@ _NO_NOTICE = "No notice is given, so none can be short or long"
 _COMES_WITH = "Extensions are part of the daemon and come with it"
 _POOL_DECIDES = "The host's storage pool decides; Azure's kinds of disk do not exist here"
 _NO_BALANCER = "Nothing is balanced or forwarded yet (a warning says so)"
-_NO_ADDRESS = "No public address is given yet (a warning says so)"
+_ONE_SORT = "All public addresses of instances are of one sort"
 _VIRTIO = "Guests have virtio cards, whatever is wished (a warning says so)"
 _A_NAME = "A name for its reader; nothing else goes by it"
 
@@ -48,14 +48,12 @@ STORED_ONLY: Mapping[str, str] = {
     f"{_CARD}.properties.dnsSettings.dnsServers": "The address space names its guests' servers (a warning says so)",
     f"{_CARD}.properties.ipConfigurations[].name": _A_NAME,
     f"{_IP}.loadBalancerBackendAddressPools[].id": _NO_BALANCER,
-    f"{_IP}.loadBalancerInboundNatPools[].id": _NO_BALANCER,
     f"{_IP}.applicationGatewayBackendAddressPools[].id": _NO_BALANCER,
-    f"{_PUBLIC}.name": _NO_ADDRESS,
-    f"{_PUBLIC}.tags": _NO_ADDRESS,
-    f"{_PUBLIC}.sku.name": _NO_ADDRESS,
-    f"{_PUBLIC}.sku.tier": _NO_ADDRESS,
-    f"{_PUBLIC}.properties.idleTimeoutInMinutes": _NO_ADDRESS,
-    f"{_PUBLIC}.properties.dnsSettings.domainNameLabel": _NO_ADDRESS,
+    f"{_PUBLIC}.name": _A_NAME,
+    f"{_PUBLIC}.tags": _ONE_SORT,
+    f"{_PUBLIC}.sku.name": _ONE_SORT,
+    f"{_PUBLIC}.sku.tier": _ONE_SORT,
+    f"{_PUBLIC}.properties.idleTimeoutInMinutes": _ONE_SORT,
     f"{_PROFILE}.diagnosticsProfile.bootDiagnostics.enabled": (
         "The serial log of every guest is always kept (`vmss console`)"
     ),
