@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import psutil
 import structlog
 
 from orchestrator.api.app import create_app
@@ -93,27 +92,23 @@ class Daemon:
         return lambda host: LibvirtHost(host, installation), guests, maker
 
     def _make_front(self, machine_namespace_fd: int | None) -> None:
-        """The balancer, and what stands beside it: translation and names, on real hosts only."""
+        """The balancer, and what stands beside it; translation and names on real hosts only."""
         config, parts, state = self.config, self.controller, self.config.state_dir
         pool = config.public_pool()
         view = FrontView(self.store, parts.fleet, parts.wishes, config.subscription_id, pool.machine_address)
         claims = Claims(self.store, parts.wishes, config.subscription_id, pool, time.time)
         if config.is_simulated:
             parts.front = Front(self.store, view, claims, SimulatedBalancer(), time.time)
+            zone = Zone(config.subscription_id, config.location, config.dns_zone, tuple)
+            parts.edge = Edge(self.store, parts.wishes, claims, zone, view.serves)
             return
         hold_locally(pool.prefixes)
         balancer = HaproxyBalancer(state / "balancer", machine_namespace_fd)
         parts.front = Front(self.store, view, claims, balancer, time.time)
-        zone = Zone(config.subscription_id, config.location, config.dns_zone, self._name_servers)
+        zone = Zone(config.subscription_id, config.location, config.dns_zone, lambda: config.dns_listen)
         translation = OneToOne(self.store.installation) if pool else None
         names = NameServer(state / "names", config.dns_zone)
         parts.edge = Edge(self.store, parts.wishes, claims, zone, view.serves, translation, names)
-
-    def _name_servers(self) -> list[str]:
-        """Those that guests are told of and that are this machine itself, in the daemon's namespace."""
-        told = {each for network in self.config.networks for each in network.dns}
-        own = {address.address for each in psutil.net_if_addrs().values() for address in each}
-        return sorted(told & own)
 
     def site(self) -> Site:
         """What requests are checked against, as it is now."""
