@@ -7,11 +7,13 @@ from typing import Any
 
 from orchestrator.api.context import Api
 from orchestrator.errors import BadInput, ErrorDetail
+from orchestrator.model.arm.health_rules import HEALTH_PROBE
 from orchestrator.model.arm.names import SCALE_SET_TYPE
 from orchestrator.model.arm.problems import raise_problems
 from orchestrator.model.arm.scale_set import ScaleSetResource
+from orchestrator.model.network.balancer_probe import is_in_use, probe_settings
 from orchestrator.model.network.references import Use, is_within, respelt, top_of, uses_in
-from orchestrator.model.resource_id import ResourceId
+from orchestrator.model.resource_id import ResourceId, parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
 
 _NAMESPACES = ("Microsoft.Network/",)
@@ -77,10 +79,24 @@ def set_body(api: Api, own: ResourceId, resource: ScaleSetResource) -> Json:
     def is_space(use: Use) -> bool:
         return use.member == "subnet" and use.target.name.lower() in spaces
 
+    _check_probe(api, resource)
     if alone := _network_alone(body):
         made = resolved(api, alone, own, leaves_out=is_space)
         body["properties"]["virtualMachineProfile"] |= made["properties"]["virtualMachineProfile"]
     return body
+
+
+def _check_probe(api: Api, resource: ScaleSetResource) -> None:
+    """A probe that no rule uses asks nobody (reference 1.3). Raises ``BadInput``; one that is not there is told
+    as any other reference."""
+    network = resource.profile.network_profile
+    if network is None or network.health_probe is None:
+        return
+    probe = parse_resource_id(network.health_probe.id)
+    balancer = api.store.resource(top_of(probe))
+    if balancer and probe_settings(balancer.body, probe) and not is_in_use(balancer.body, probe):
+        words = f"{probe} cannot be a health source: no load-balancing rule uses it."
+        raise BadInput(words, code="CannotUseInactiveHealthProbe", target=HEALTH_PROBE)
 
 
 def _network_alone(model: Mapping[str, Any]) -> Json:

@@ -17,6 +17,9 @@ from orchestrator.model.arm.write_only import join_secrets
 from orchestrator.model.custom_script import parse_custom_script
 from orchestrator.model.health import ProbeSettings
 from orchestrator.model.instance import Instance
+from orchestrator.model.network.balancer_probe import probe_settings
+from orchestrator.model.network.references import top_of
+from orchestrator.model.resource_id import parse_resource_id
 from orchestrator.model.rolling_upgrade import RollingUpgrade
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
@@ -39,6 +42,8 @@ class Wishes:
         self._known: dict[tuple[str, int], ScaleSet] = {}
         self._sources: dict[tuple[str, int], tuple[ProbeSettings, HealthSource] | None] = {}
         self._outside: dict[str, tuple[int, ProbeSettings | None]] = {}
+        self._probes: dict[str, ProbeSettings | None] = {}
+        self._probes_version = -1
 
     def forgetful(self) -> Wishes:
         """The same, remembering nothing: for versions of sets that may never be."""
@@ -71,7 +76,7 @@ class Wishes:
         properties = resource.properties
         size = self._sizes.get(resource.sku.name)
         repair = properties.automatic_repairs_policy
-        source = health_source(resource)
+        source = self._balancer_probe(resource) or health_source(resource)
         is_repairing = repair is not None and repair.enabled
         models = versions(record, rows, upgrade)
         return SetWish(
@@ -166,11 +171,29 @@ class Wishes:
         once; the extension is part of the model that the instance is on."""
         if (probe := self._outside_probe(record)) is not None:
             return probe, "outside"
+        if (asked := self._balancer_probe(self.resource(record))) is not None:
+            return asked
         key = (row.set_uid, row.model_version)
         if key not in self._sources:
             extension = health_source(self.made_from(row)[1])
             self._sources[key] = extension if extension and extension[1] == "inside" else None
         return self._sources[key]
+
+    def _balancer_probe(self, resource: ScaleSetResource) -> tuple[ProbeSettings, HealthSource] | None:
+        """What the load balancer's probe asks that the set goes by: its settings are the balancer's, and count at
+        once."""
+        network = resource.profile.network_profile
+        if network is None or network.health_probe is None:
+            return None
+        if self._probes_version != self._store.resources_version:
+            self._probes, self._probes_version = {}, self._store.resources_version
+        wanted = network.health_probe.id
+        if wanted not in self._probes:
+            probe = parse_resource_id(wanted)
+            balancer = self._store.resource(top_of(probe))
+            self._probes[wanted] = probe_settings(balancer.body, probe) if balancer else None
+        found = self._probes[wanted]
+        return (found, "outside") if found else None
 
     def _outside_probe(self, record: ScaleSet) -> ProbeSettings | None:
         version, settings = self._outside.get(record.uid, (0, None))

@@ -41,6 +41,7 @@ _COSTS: Mapping[str, Cost] = {
     f"{_STORAGE}.osDisk.diskSizeGB": Cost.REIMAGE,
     f"{_STORAGE}.diskControllerType": Cost.NOTHING,
     f"{_PROFILE}.networkProfile.networkApiVersion": Cost.NOTHING,
+    f"{_PROFILE}.networkProfile.healthProbe": Cost.NOTHING,
     f"{_CARDS}.name": Cost.NOTHING,
     f"{_CARDS}.tags": Cost.NOTHING,
     f"{_CARDS}.properties.ipConfigurations.name": Cost.NOTHING,

@@ -68,6 +68,8 @@ class Store:
         self._rehearsal: Transaction | None = None
         self._memory: Memory | None = None
         self._listeners: list[WriteListener] = []
+        self.resources_version = 0
+        """Rises with every commit that wrote a resource: what is derived from them is kept as long as it stays."""
 
     def listen(self, listener: WriteListener) -> None:
         """Be told after each commit. A listener only wakes somebody: it neither reads nor writes."""
@@ -124,6 +126,7 @@ class Store:
         if self._memory is not None:
             for change in writing.changes:
                 change(self._memory)
+        self.resources_version += writing.has_resources
         for listener in self._listeners:
             listener(writing.has_resources)
 

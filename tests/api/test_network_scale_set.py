@@ -165,12 +165,51 @@ def test_all_else_that_az_asks_of_a_card_is_kept_with_a_warning(made: World) -> 
     assert card_of(answer.json())["enableAcceleratedNetworking"] is True
 
 
-def test_a_probe_of_a_balancer_is_no_health_source_yet(made: World) -> None:
+def probed(name: str, **properties: Any) -> Json:
     body = set_body()
+    body["properties"] |= properties
     profile = body["properties"]["virtualMachineProfile"]["networkProfile"]
-    profile["healthProbe"] = {"id": f"{LB}/probes/p"}
+    profile["healthProbe"] = {"id": f"{LB}/probes/{name}"}
+    return body
+
+
+def with_probes(world: World) -> None:
+    """A rule uses ``p``, none uses ``idle``."""
+    balancer = {key: value for key, value in world.get(LB).items() if key in {"location", "sku", "properties"}}
+    own = {"protocol": "Http", "port": 80, "requestPath": "/", "intervalInSeconds": 7, "probeThreshold": 2}
+    balancer["properties"]["probes"] = [{"name": name, "properties": own} for name in ("p", "idle")]
+    frontend = balancer["properties"]["frontendIPConfigurations"][0]["id"]
+    rule = {"protocol": "Tcp", "frontendPort": 80, "backendPort": 80, "probe": {"id": f"{LB}/probes/p"}}
+    rule |= {"frontendIPConfiguration": {"id": frontend}}
+    balancer["properties"]["loadBalancingRules"] = [{"name": "web", "properties": rule}]
+    assert world.put(LB, balancer).status_code == 200
+
+
+def test_a_probe_that_a_rule_uses_is_a_health_source(made: World) -> None:
+    with_probes(made)
+    repairs = {"enabled": True, "gracePeriod": "PT10M"}
+    answer = made.put(SS1, probed("p", automaticRepairsPolicy=repairs))
+    assert answer.status_code in {200, 201}, answer.text
+    network = answer.json()["properties"]["virtualMachineProfile"]["networkProfile"]
+    assert network["healthProbe"] == {"id": f"{LB}/probes/p"}
+    refused = made.send("DELETE", f"{LB}/probes/p")
+    assert refused.status_code in {400, 409}, "it is in use"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (probed("idle"), "CannotUseInactiveHealthProbe"),
+        (probed("nobody"), "InvalidResourceReference"),
+        (probed("p", externalHealthProbe={"protocol": "tcp", "port": 80}), "InvalidParameter"),
+    ],
+)
+def test_a_probe_that_asks_nobody_and_a_second_source_are_refused(made: World, body: Json, code: str) -> None:
+    with_probes(made)
+    before = made.get(SS1) if made.send("GET", SS1).status_code == 200 else None
     answer = made.put(SS1, body)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "OperationNotAllowed")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+    assert (made.get(SS1) if before else before) == before
 
 
 def test_cards_are_shown_in_the_shape_of_network_interfaces(made: World) -> None:

@@ -12,6 +12,8 @@ from orchestrator.model.arm.upgrade import UpgradeMode
 if TYPE_CHECKING:
     from orchestrator.model.arm.scale_set import ScaleSetResource
 
+HEALTH_PROBE = "properties.virtualMachineProfile.networkProfile.healthProbe"
+_EXTENSIONS = "properties.virtualMachineProfile.extensionProfile.extensions"
 _REPAIRS = "properties.automaticRepairsPolicy.enabled"
 _MODE = "properties.upgradePolicy.mode"
 _REBALANCE = "properties.resiliencyPolicy.automaticZoneRebalancingPolicy.enabled"
@@ -19,9 +21,9 @@ _REBALANCE = "properties.resiliencyPolicy.automaticZoneRebalancingPolicy.enabled
 
 def check_sources(resource: ScaleSetResource) -> Iterator[ErrorDetail]:
     """There is at most one health source."""
-    if resource.properties.external_health_probe and _has_extension(resource):
-        words = f"{PROBE_PATH} and the Application Health extension exclude each other: name one health source."
-        yield ErrorDetail(BadInput.code, words, PROBE_PATH)
+    if len(found := _sources(resource)) > 1:
+        words = f"{' and '.join(found)} exclude each other: name one health source."
+        yield ErrorDetail(BadInput.code, words, next(iter(found.values())))
 
 
 def check_needs(resource: ScaleSetResource) -> Iterator[ErrorDetail]:
@@ -29,8 +31,10 @@ def check_needs(resource: ScaleSetResource) -> Iterator[ErrorDetail]:
     properties = resource.properties
     is_repairing = properties.automatic_repairs_policy is not None and properties.automatic_repairs_policy.enabled
     is_rebalancing = properties.resiliency_policy.automatic_zone_rebalancing_policy.enabled
-    if not (properties.external_health_probe or _has_extension(resource)):
-        source = f"a health source: the ApplicationHealthLinux extension or {PROBE_PATH}"
+    if not _sources(resource):
+        source = (
+            f"a health source: the ApplicationHealthLinux extension, networkProfile.healthProbe or {PROBE_PATH}"
+        )
         is_rolling = properties.upgrade_policy.mode is UpgradeMode.ROLLING
         needing = {_REPAIRS: is_repairing, _MODE: is_rolling, _REBALANCE: is_rebalancing}
         yield from (_needs(path, source) for path, is_on in needing.items() if is_on)
@@ -42,6 +46,19 @@ def check_needs(resource: ScaleSetResource) -> Iterator[ErrorDetail]:
 
 def _needs(path: str, what: str) -> ErrorDetail:
     return ErrorDetail(BadInput.code, f"{path} needs {what}.", path)
+
+
+def _sources(resource: ScaleSetResource) -> dict[str, str]:
+    """What it is called, and where it is."""
+    network = resource.profile.network_profile
+    found = {}
+    if resource.properties.external_health_probe:
+        found[PROBE_PATH] = PROBE_PATH
+    if network is not None and network.health_probe is not None:
+        found[HEALTH_PROBE] = HEALTH_PROBE
+    if _has_extension(resource):
+        found["the Application Health extension"] = _EXTENSIONS
+    return found
 
 
 def _has_extension(resource: ScaleSetResource) -> bool:

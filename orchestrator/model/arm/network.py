@@ -16,6 +16,7 @@ from orchestrator.model.arm.references import (
     GroupReference,
     NatPoolReference,
     PoolReference,
+    ProbeReference,
     SubnetReference,
 )
 from orchestrator.model.arm.storage import DeleteOption
@@ -202,9 +203,7 @@ class NicConfiguration(ArmModel):
 
 
 class NetworkProfile(ArmModel):
-    health_probe: Annotated[
-        Any, Refused("no load balancer asks probes yet; externalHealthProbe asks guests from outside")
-    ] = None
+    health_probe: ProbeReference | None = None
     network_api_version: NetworkApiVersion | None = None
     network_interface_configurations: tuple[NicConfiguration, ...]
 

@@ -59,5 +59,9 @@ class NatPoolReference(Reference):
     types = (f"{BALANCER}/inboundNatPools",)
 
 
+class ProbeReference(Reference):
+    types = (f"{BALANCER}/probes",)
+
+
 class GatewayPoolReference(Reference):
     types = (f"{GATEWAY}/backendAddressPools",)

@@ -35,7 +35,8 @@ def check_together(resource: ScaleSetResource, unknown: Collection[str] = ()) ->
 
 
 def health_source(resource: ScaleSetResource) -> tuple[ProbeSettings, Literal["inside", "outside"]] | None:
-    """What to ask and from where, or ``None`` for a set without a health source."""
+    """What to ask and from where, or ``None`` for a set without a health source of its own: what a load balancer's
+    probe asks is not in the model."""
     if probe := resource.properties.external_health_probe:
         return probe.settings(), "outside"
     for index, extension in enumerate(resource.profile.extension_profile.extensions):
@@ -109,10 +110,18 @@ _RULES: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (placement_rules.check_zones, ("zones", "properties.zoneBalance")),
     (placement_rules.check_groups, (_PPG, "properties.hostGroup", _OVERPROVISION, "zones")),
     (placement_rules.check_overprovision, (_OVERPROVISION, placement_rules.SKIP_EXTENSIONS)),
-    (health_rules.check_sources, (PROBE_PATH, _EXTENSIONS)),
+    (health_rules.check_sources, (PROBE_PATH, health_rules.HEALTH_PROBE, _EXTENSIONS)),
     (
         health_rules.check_needs,
-        (PROBE_PATH, _EXTENSIONS, "zones", _REPAIRS, "properties.upgradePolicy", "properties.resiliencyPolicy"),
+        (
+            PROBE_PATH,
+            health_rules.HEALTH_PROBE,
+            _EXTENSIONS,
+            "zones",
+            _REPAIRS,
+            "properties.upgradePolicy",
+            "properties.resiliencyPolicy",
+        ),
     ),
     (_check_way_in, (f"{_PROFILE}.osProfile", _EXTENSIONS)),
     (_check_image_upgrade, ("properties.upgradePolicy", f"{_PROFILE}.storageProfile")),
