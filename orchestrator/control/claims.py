@@ -71,24 +71,29 @@ class Claims:
         ]
         short = {(key, _NO_PORT.format(pool=pool)) for pool, key in ports.short}
         self._write(wanted, before, after, short | {(key, _NO_ADDRESS) for key in without})
-        names = {key: domain_name(record, row) for key, (record, row) in wanted.rows.items()}
         return Held(
-            {pool: {names[key]: port for key, port in mine.items()} for pool, mine in ports.ports.items()},
+            {
+                pool: {domain_name(*wanted.rows[key]): port for key, port in mine.items()}
+                for pool, mine in ports.ports.items()
+            },
             {wanted.rows[key][1].address: address for key, address in addresses.items()},
         )
 
     def _wanted(self) -> _Wanted:
         found = _Wanted()
         for record in self._store.scale_sets():
+            models: dict[int, tuple[tuple[str, ...], bool]] = {}
             for row in self._store.instances(record.uid):
-                profile = self._wishes.made_from(row)[1].profile.network_profile
-                if profile is None:
+                if row.model_version not in models:
+                    models[row.model_version] = _asked_by(self._wishes.made_from(row)[1].profile.network_profile)
+                pools, is_public = models[row.model_version]
+                if not pools and not is_public:
                     continue
                 key = (row.set_uid, row.instance_id)
                 found.rows[key] = record, row
-                for pool in _pools(profile):
+                for pool in pools:
                     found.members.setdefault(pool, []).append(key)
-                if _asks_for_public(profile):
+                if is_public:
                     found.public.append(key)
         return found
 
@@ -137,6 +142,11 @@ class Claims:
         record, row = wanted.rows[key]
         about = (record.uid, record.name, row.instance_id, row.host)
         return Event(self._now(), "front", EventPhase.NOTE, words, *about)
+
+
+def _asked_by(profile: NetworkProfile | None) -> tuple[tuple[str, ...], bool]:
+    """The pools that a model is in, and whether its instances are to have a public address."""
+    return ((), False) if profile is None else (tuple(_pools(profile)), _asks_for_public(profile))
 
 
 def _pools(profile: NetworkProfile) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,9 @@ from orchestrator.api.sights import looks
 from orchestrator.model.arm.instance_views import Subject
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.statuses import Json, stable_uuid
-from orchestrator.model.claim import PUBLIC_ADDRESSES, Claim
+from orchestrator.model.claim import PUBLIC_ADDRESSES, Claim, Key
 from orchestrator.model.network.interfaces import configuration_id, interface
+from orchestrator.model.resource import StoredResource
 from orchestrator.model.resource_id import ResourceId, parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
 
@@ -48,9 +50,9 @@ def _holders(api: Api, claims: Iterable[Claim]) -> Iterator[_Holder]:
 
 def rule_names(pool: str, holders: Sequence[_Holder]) -> dict[Claim, str]:
     """``POOL.ID`` as Azure has it; with the set's name where sets share the pool and two ids are the same."""
-    ids = [each.id for each in holders]
+    ids = Counter(each.id for each in holders)
     return {
-        each.claim: f"{pool}.{each.id}" if ids.count(each.id) == 1 else f"{pool}.{each.set_name}.{each.id}"
+        each.claim: f"{pool}.{each.id}" if ids[each.id] == 1 else f"{pool}.{each.set_name}.{each.id}"
         for each in holders
     }
 
@@ -121,49 +123,80 @@ def _rule(view: Json, pool: Json, holder: _Holder, name: str) -> Json:
 # Cards of instances
 
 
-def with_held(api: Api, it: Subject, card: Json) -> Json:
-    """A card's view, with the NAT rules and the public address that its instance has."""
-    key = (it.row.set_uid, it.row.instance_id)
-    claims = api.store.claims()
-    mine = [each for each in claims if each.key == key]
-    rules = sorted(_rule_ids(api, claims, mine))
-    for configuration in card["properties"]["ipConfigurations"]:
-        own = configuration["properties"]
-        found = [{"id": each} for each, pool in rules if _names(own, "loadBalancerInboundNatPools", pool)]
-        found += [{"id": each} for each, pool in rules if _names(own, "loadBalancerBackendAddressPools", pool)]
-        if found:
-            own["loadBalancerInboundNatRules"] = found
-        if (public := public_address_view(api, it, configuration, mine)) is not None:
-            own["publicIPAddress"] = {"id": public["id"]}
-    return card
+class Holdings:
+    """What all instances hold, read once for any number of views."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._by_key: dict[Key, list[Claim]] = {}
+        self._by_pool: dict[str, list[Claim]] = {}
+        self._rules: dict[str, dict[Key, tuple[str, str]]] = {}
+        for claim in api.store.claims():
+            self._by_key.setdefault(claim.key, []).append(claim)
+            self._by_pool.setdefault(claim.pool, []).append(claim)
+
+    def card(self, it: Subject) -> Json:
+        """A card's view, with the NAT rules and the public address that its instance has."""
+        view = interface(it)
+        mine = self._by_key.get((it.row.set_uid, it.row.instance_id), ())
+        held = (self._rules_of(each.pool).get(each.key) for each in mine if each.pool != PUBLIC_ADDRESSES)
+        rules = sorted(each for each in held if each is not None)
+        for configuration in view["properties"]["ipConfigurations"]:
+            own = configuration["properties"]
+            pools = {each["id"].lower() for name in _POOLS for each in own.get(name) or ()}
+            if found := [{"id": rule} for rule, pool in rules if pool in pools]:
+                own["loadBalancerInboundNatRules"] = found
+            if (public := self.public_address(it, configuration)) is not None:
+                own["publicIPAddress"] = {"id": public["id"]}
+        return view
+
+    def public_address(self, it: Subject, configuration: Json) -> Json | None:
+        """That of an instance at one of its IP configurations, or ``None`` where it has none there."""
+        mine = self._by_key.get((it.row.set_uid, it.row.instance_id), ())
+        address = next((each.value for each in mine if each.pool == PUBLIC_ADDRESSES), None)
+        wanted = _asked_for(it, configuration)
+        return None if address is None or wanted is None else _public(self._api, it, configuration, wanted, address)
+
+    def public_addresses(self, record: ScaleSet) -> Iterator[Json]:
+        """Those that the instances of a set have."""
+        with_one = {each.key for each in self._by_pool.get(PUBLIC_ADDRESSES, ())}
+        rows = [row for row in self._api.store.instances(record.uid) if not row.is_gone]
+        for it in looks(self._api, record, [row for row in rows if (row.set_uid, row.instance_id) in with_one]):
+            for configuration in interface(it)["properties"]["ipConfigurations"]:
+                if (found := self.public_address(it, configuration)) is not None:
+                    yield found
+
+    def _rules_of(self, pool: str) -> dict[Key, tuple[str, str]]:
+        """The ids of the NAT rules of a range, by instance, each with the pool by which its model has it."""
+        if pool not in self._rules:
+            self._rules[pool] = dict(_rule_ids(self._api, pool, self._by_pool[pool]))
+        return self._rules[pool]
 
 
-def _names(properties: Json, member: str, pool: str) -> bool:
-    return any(each["id"].lower() == pool for each in properties.get(member) or ())
+_POOLS = ("loadBalancerInboundNatPools", "loadBalancerBackendAddressPools")
 
 
-def _rule_ids(api: Api, claims: Sequence[Claim], mine: Iterable[Claim]) -> Iterator[tuple[str, str]]:
-    """The ids of an instance's NAT rules, each with the pool by which its model has it."""
-    for claim in mine:
-        if claim.pool == PUBLIC_ADDRESSES:
-            continue
-        identity = parse_resource_id(claim.pool)
-        balancer = api.store.resource(_parent(identity))
-        if balancer is None:
-            continue
-        collection, name = identity.types[-1].lower(), identity.names[-1]
-        for spelt in ("inboundNatPools", "inboundNatRules"):
-            for child in balancer.body["properties"][spelt]:
-                if collection != spelt.lower() or child["name"].lower() != name.lower():
-                    continue
-                if spelt == "inboundNatRules":
-                    own = child["properties"]["backendAddressPool"]["id"].lower()
-                    yield f"{balancer.id}/inboundNatRules/{child['name']}", own
-                else:
-                    sharing = list(_holders(api, (each for each in claims if each.pool == claim.pool)))
-                    rule = rule_names(child["name"], sharing).get(claim)
-                    if rule is not None:
-                        yield f"{balancer.id}/inboundNatRules/{rule}", claim.pool
+def _rule_ids(api: Api, pool: str, claims: Sequence[Claim]) -> Iterator[tuple[Key, tuple[str, str]]]:
+    identity = parse_resource_id(pool)
+    balancer = api.store.resource(_parent(identity))
+    if balancer is None:
+        return
+    rules = {
+        f"{balancer.id}/inboundNatRules/{each['name']}".lower(): each for each in _in(balancer, "inboundNatRules")
+    }
+    if (rule := rules.get(pool)) is not None:
+        whole = f"{balancer.id}/inboundNatRules/{rule['name']}"
+        for claim in claims:
+            yield claim.key, (whole, rule["properties"]["backendAddressPool"]["id"].lower())
+    for each in _in(balancer, "inboundNatPools"):
+        if f"{balancer.id}/inboundNatPools/{each['name']}".lower() == pool:
+            for claim, name in rule_names(each["name"], list(_holders(api, claims))).items():
+                yield claim.key, (f"{balancer.id}/inboundNatRules/{name}", pool)
+
+
+def _in(balancer: StoredResource, collection: str) -> Sequence[Json]:
+    found: Sequence[Json] = balancer.body["properties"][collection]
+    return found
 
 
 def _parent(identity: ResourceId) -> ResourceId:
@@ -172,18 +205,7 @@ def _parent(identity: ResourceId) -> ResourceId:
     return parent
 
 
-def public_address_view(
-    api: Api, it: Subject, configuration: Json, claims: Iterable[Claim] | None = None
-) -> Json | None:
-    """The public address of an instance at one of its IP configurations, or ``None`` where it has none there."""
-    wanted = _asked_for(it, configuration)
-    if wanted is None:
-        return None
-    key = (it.row.set_uid, it.row.instance_id)
-    held = api.store.claims(PUBLIC_ADDRESSES) if claims is None else claims
-    address = next((each.value for each in held if each.pool == PUBLIC_ADDRESSES and each.key == key), None)
-    if address is None:
-        return None
+def _public(api: Api, it: Subject, configuration: Json, wanted: Mapping[str, Any], address: str) -> Json:
     own_id = f"{configuration['id']}/publicIPAddresses/{wanted['name']}"
     properties = wanted.get("properties") or {}
     view: Json = {
@@ -204,17 +226,6 @@ def public_address_view(
         label = f"vm{it.row.instance_id}.{label}"
         view["properties"]["dnsSettings"] = {"domainNameLabel": label, "fqdn": fqdn(api, label)}
     return view
-
-
-def public_addresses_of_set(api: Api, record: ScaleSet) -> Iterator[Json]:
-    """Those that its instances have."""
-    claims = api.store.claims(PUBLIC_ADDRESSES)
-    with_one = {each.key for each in claims}
-    rows = [row for row in api.store.instances(record.uid) if not row.is_gone]
-    for it in looks(api, record, [row for row in rows if (row.set_uid, row.instance_id) in with_one]):
-        for configuration in interface(it)["properties"]["ipConfigurations"]:
-            if (found := public_address_view(api, it, configuration, claims)) is not None:
-                yield found
 
 
 def _asked_for(it: Subject, configuration: Json) -> Mapping[str, Any] | None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from orchestrator.api.compute_instances import VM
 from orchestrator.api.compute_scale_sets import SET
 from orchestrator.api.context import Api, ApiDep, SetAddress, SetAddressDep
-from orchestrator.api.network.held import public_address_view, public_addresses_of_set, with_held
+from orchestrator.api.network.held import Holdings
 from orchestrator.api.paging import PAGED, paged
 from orchestrator.api.queries import takes
 from orchestrator.api.sights import look_at, looks
@@ -17,7 +17,6 @@ from orchestrator.api.targets import find_instance
 from orchestrator.errors import NotFound
 from orchestrator.model.arm.instance_views import Subject
 from orchestrator.model.arm.statuses import Json
-from orchestrator.model.network.interfaces import interface
 
 router = APIRouter()
 CARDS = f"{VM}/networkinterfaces"
@@ -28,14 +27,15 @@ CONFIGURATION = f"{CARD}/ipconfigurations/{{configuration}}"
 def _cards(api: Api, address: SetAddress) -> Iterator[Json]:
     record = address.find(api)
     rows = [row for row in api.store.instances(record.uid) if not row.is_gone]
-    return (with_held(api, it, interface(it)) for it in looks(api, record, rows))
+    holdings = Holdings(api)
+    return (holdings.card(it) for it in looks(api, record, rows))
 
 
 def _card(api: Api, address: SetAddress, instance_id: str, name: str | None = None) -> Json:
     """The only card of an instance. Raises ``NotFound`` for another name."""
     record = address.find(api)
     it = look_at(api, record, find_instance(api.store, record, instance_id))
-    found = with_held(api, it, interface(it))
+    found = Holdings(api).card(it)
     if name is not None and name.lower() != found["name"].lower():
         raise NotFound(f"The instance has no network interface '{name[:80]}'; it has '{found['name']}'.")
     return found
@@ -63,7 +63,7 @@ async def list_of_set(request: Request, address: SetAddressDep, api: ApiDep) -> 
 @router.get(f"{SET}/publicipaddresses")
 @takes(*PAGED)
 async def list_public_addresses(request: Request, address: SetAddressDep, api: ApiDep) -> Json:
-    return paged(request, public_addresses_of_set(api, address.find(api)))
+    return paged(request, Holdings(api).public_addresses(address.find(api)))
 
 
 @router.get(CARDS)
@@ -94,7 +94,7 @@ async def list_public_addresses_of_card(
 ) -> Json:
     own = _configuration(api, address, instance_id, card, configuration)
     it = _subject(api, address, instance_id)
-    return {"value": [each for each in [public_address_view(api, it, own)] if each is not None]}
+    return {"value": [each for each in [Holdings(api).public_address(it, own)] if each is not None]}
 
 
 @router.get(f"{CONFIGURATION}/publicipaddresses/{{public_address}}")
@@ -102,7 +102,7 @@ async def get_public_address(
     address: SetAddressDep, instance_id: str, card: str, configuration: str, public_address: str, api: ApiDep
 ) -> Json:
     own = _configuration(api, address, instance_id, card, configuration)
-    found = public_address_view(api, _subject(api, address, instance_id), own)
+    found = Holdings(api).public_address(_subject(api, address, instance_id), own)
     if found is None or found["name"].lower() != public_address.lower():
         raise NotFound(f"The IP configuration has no public address '{public_address[:80]}'.")
     return found
