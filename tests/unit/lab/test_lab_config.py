@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orchestrator.config import Config
 from orchestrator.errors import LabError
 from orchestrator.lab import buildup, config, https, record
 from orchestrator.lab.layout import LabLayout
@@ -29,6 +30,14 @@ def test_hosts_state_what_they_may_promise() -> None:
     host = yaml.safe_load(config.as_yaml(LAYOUT, wanted))["hosts"][0]
     assert host["limits"] == {"memory_mib": 3000, "vcpus": 12}
     assert host["uri"] == LAYOUT.host(1).uri
+
+
+def test_a_lab_has_public_addresses_and_its_guests_ask_the_fabric_for_names() -> None:
+    data = yaml.safe_load(config.as_yaml(LAYOUT, LabRecord("lab", hosts=1)))
+    made = Config.model_validate(data)
+    assert made.public_pool().machine_address("10.91.0.7") == "127.91.0.7"
+    assert made.public_pool().take(1, "IPv6", ()) == ["fd91::1"]
+    assert made.dns_listen == made.networks[0].dns == ("10.90.0.1",)
 
 
 def test_everything_of_the_daemon_lies_in_the_labs_folder() -> None:

@@ -55,3 +55,9 @@ def test_the_pool_of_a_file_has_its_ranges_in_order() -> None:
     pool = Config.model_validate({"public_addresses": sections}).public_pool()
     assert pool.prefixes == ("10.91.0.0/24", "fd91::/112")
     assert not Config().public_pool()
+
+
+def test_names_are_asked_for_at_addresses_only() -> None:
+    assert Config.model_validate({"dns_listen": ["10.90.0.1", "fd91::1"]}).dns_listen == ("10.90.0.1", "fd91::1")
+    with pytest.raises(ValidationError, match="resolver"):
+        Config.model_validate({"dns_listen": ["resolver"]})
