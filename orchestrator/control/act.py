@@ -71,7 +71,7 @@ class Actor:
     async def do(self, step: Step, row: Instance) -> None:
         """Carry out one action. Raises the retryable errors; what will not get better fails the instance."""
         try:
-            if disturbs(step, row):
+            if disturbs(step):
                 await self._leave(row, getattr(step, "is_hard", False))
             await self._dispatch(step, row)
         except InsufficientCapacity as error:
@@ -368,10 +368,8 @@ class Actor:
         self._update(row, "await", "its operating system answers", stage=Stage.CONFIGURING)
 
 
-def disturbs(step: Step, row: Instance) -> bool:
-    """Whether an action may interrupt what the guest serves. The first creation does not: nothing runs yet."""
-    if isinstance(step, steps.CreateGuest):
-        return row.booted_at is not None
+def disturbs(step: Step) -> bool:
+    """Whether an action may interrupt what the guest serves. So does a creation, of one that had another guest."""
     return not isinstance(step, steps.AwaitGuest | steps.StopExtension)
 
 

@@ -134,10 +134,16 @@ class FrontView:
         return rotation(row, self._sight(row)) is Rotation.SERVES
 
     def _sight(self, row: Instance) -> Sight:
-        monitor = self._fleet.find(row.host)
+        """Of its guest, or of one that it had before and that is still there."""
+        sights = {self._sight_on(row, name) for name in (row.host, row.moving_from) if name is not None}
+        order = (Sight.RUNNING, Sight.UNKNOWN, Sight.DEAD)
+        return next((each for each in order if each in sights), Sight.ABSENT)
+
+    def _sight_on(self, row: Instance, host: str) -> Sight:
+        monitor = self._fleet.find(host)
         if monitor is None or not monitor.is_up:
-            return Sight.ABSENT if row.host is None else Sight.UNKNOWN
-        power = monitor.power_of(row.owner(self._store.installation))
+            return Sight.UNKNOWN
+        power = monitor.power_of_any(row.owner(self._store.installation))
         if power is None:
             return Sight.ABSENT
         return Sight.RUNNING if power in {Power.RUNNING, Power.PAUSED} else Sight.DEAD

@@ -106,6 +106,11 @@ class HostMonitor:
             return None
         return fact.guest.power
 
+    def power_of_any(self, owner: Owner) -> Power | None:
+        """The power of this instance's guest, whichever generation it is of."""
+        fact = self._facts.get(owner.vm_uuid)
+        return fact.guest.power if fact and fact.guest and fact.guest.owner else None
+
     def look_now(self) -> None:
         self._wake.set()
 

@@ -67,21 +67,16 @@ class Place:
 
 
 def rotation(row: Instance, sight: Sight) -> Rotation:
-    """See Note [In rotation]. What a silent host's guests do is not known: the balancer's own probes tell."""
-    if row.stage in {Stage.WAITING, Stage.CREATING, Stage.BOOTING} and not _may_serve_yet(row, sight):
+    """See Note [In rotation]. ``sight`` is that of any guest of this instance, of an earlier generation or on the
+    host that it leaves, too: until it is gone it may have connections. What a silent host's guests do is not known:
+    the balancer's own probes tell."""
+    if row.stage in {Stage.WAITING, Stage.BOOTING} or sight in {Sight.DEAD, Sight.ABSENT} or row.is_lost:
         return Rotation.OUT
-    if sight in {Sight.DEAD, Sight.ABSENT} or row.is_lost:
-        return Rotation.OUT
-    if not _is_wanted_as_it_is(row):
-        return Rotation.DRAINS
+    if row.stage is Stage.CREATING or not _is_wanted_as_it_is(row):
+        return Rotation.DRAINS if sight is Sight.RUNNING else Rotation.OUT
     if row.stage is Stage.READY:
         return Rotation.SERVES
     return Rotation.VOUCHED if row.stage is Stage.FAILED else Rotation.DRAINS
-
-
-def _may_serve_yet(row: Instance, sight: Sight) -> bool:
-    """Its domain is to be made anew or moved, and the one it has may still have connections."""
-    return row.stage is Stage.CREATING and row.booted_at is not None and sight is Sight.RUNNING
 
 
 def _is_wanted_as_it_is(row: Instance) -> bool:

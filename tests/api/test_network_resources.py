@@ -58,11 +58,11 @@ def test_a_get_put_back_whole_changes_nothing(network: World) -> None:
         assert (again.status_code, again.json()) == (200, shown), path
 
 
-def test_every_resource_says_in_its_answer_that_it_has_no_effect(world: World) -> None:
+def test_every_resource_says_in_its_answer_what_of_it_has_no_effect(world: World) -> None:
     codes = {
         VNET: "VirtualNetworkHasNoEffect",
         PIP: "NoPublicAddress",
-        LB: "NothingIsBalanced",
+        LB: "RuleWithoutProbe",
         NSG: "NothingIsFiltered",
     }
     for path, body in NETWORK:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.cli.client import Client, SetRef
+from orchestrator.cli.client import OWN, Client, SetRef
 from orchestrator.cli.demo.commands import Commands, DemoFailed
 from orchestrator.cli.demo.stage import Stage
 from orchestrator.cli.demo.watch import Event, EventLog, Guest, guests_of, wait_until
@@ -13,6 +14,8 @@ from orchestrator.errors import NotFound
 from orchestrator.lab import Lab
 
 SET = SetRef("default", "web")
+BALANCER = "front"
+_PAGE_WITHIN_S = 10.0
 TAG, TAG_VALUE = "made-by", "vmss-lab-demo"
 HEALTHY_WITHIN_S = 120.0
 
@@ -56,6 +59,24 @@ class Scene:
 
         wait_until(is_so, f"{count} healthy instances and no other", HEALTHY_WITHIN_S)
         return found
+
+    def fetch_through(self, url: str, count: int) -> list[str]:
+        """Ask the balancer for a page so many times, on this machine."""
+        self.stage.command(["curl", "-sS", url])
+        pages = []
+        for _ in range(count):
+            with urllib.request.urlopen(url, timeout=_PAGE_WITHIN_S) as answer:  # noqa: S310  the demo's own
+                pages.append(str(answer.read().decode()))
+                self.stage.say(pages[-1].rstrip())
+        return pages
+
+    def front_url(self) -> str:
+        """Where the balancer listens on this machine. Raises ``DemoFailed``."""
+        fronts = self.client.get(f"{OWN}/fronts")["value"]
+        found = [each for each in fronts if each["side"] == "machine" and f".{BALANCER}." in each["name"]]
+        if not found:
+            raise DemoFailed("the load balancer does not listen on this machine")
+        return f"http://{found[0]['address']}:{found[0]['port']}/"
 
     def fetch_pages(self, guests: list[Guest]) -> None:
         """Ask each guest for its page, from the fabric."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.cli.client import OWN
-from orchestrator.cli.demo.scene import HEALTHY_WITHIN_S, SET, TAG, TAG_VALUE, Scene
-from orchestrator.cli.demo.watch import Event, Guest, skew
+from orchestrator.cli.demo.scene import BALANCER, HEALTHY_WITHIN_S, SET, TAG, TAG_VALUE, Scene
+from orchestrator.cli.demo.watch import Event, Guest, skew, wait_until
 
 NOTICED_WITHIN_S = 0.5  # from the SIGKILL to the daemon's first word of it
 _SOON_S = 30.0
@@ -25,12 +25,15 @@ def tell(scene: Scene) -> None:
 def create(scene: Scene) -> None:
     """Three instances, one on each host, each serving its page."""
     stage = scene.stage
-    stage.chapter("Create a scale set: three guests that serve a page")
+    stage.chapter("Create a scale set: three guests that serve a page, behind a load balancer")
     scene.clear()
+    scene.vmss.run("lb", "create", BALANCER, "--probe", "http:80/")
+    stage.blank()
     began = stage.seconds
     scene.vmss.run(
         *("create", "--name", SET.name, "--image", "micro", "--vm-sku", "Lab_Micro", "--instance-count", "3"),
         *("--generate-ssh-keys", "--custom-script", _SCRIPT, "--health-http", "80/"),
+        *("--load-balancer", BALANCER),
         *("--enable-automatic-repairs", "true", "--automatic-repairs-grace-period", "PT30S"),
         *("--tags", f"{TAG}={TAG_VALUE}"),
     )
@@ -42,7 +45,22 @@ def create(scene: Scene) -> None:
     scene.vmss.run("list-instances", SET.name)
     stage.promise("they are spread evenly over the hosts", _is_even(scene, guests))
     stage.blank()
-    scene.fetch_pages(guests)
+    _show_front(scene, guests)
+
+
+def _show_front(scene: Scene, guests: list[Guest]) -> None:
+    """The page, by the one address of all."""
+    wait_until(lambda: _are_well(scene, len(guests)), "an answer of each guest to the balancer", _SOON_S)
+    scene.vmss.run("lb", "list")
+    pages = scene.fetch_through(scene.front_url(), 2 * len(guests))
+    greeting = {page.split(" ", 1)[0] for page in pages}
+    kept = greeting == {each.computer_name for each in guests}
+    scene.stage.promise("one address on this machine, and each of them answers in its turn", kept)
+
+
+def _are_well(scene: Scene, count: int) -> bool:
+    fronts = scene.client.get(f"{OWN}/fronts")["value"]
+    return any(sum(bool(each["isUp"]) for each in front["members"]) == count for front in fronts)
 
 
 def kill_a_guest(scene: Scene) -> None:

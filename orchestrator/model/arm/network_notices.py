@@ -10,10 +10,7 @@ from orchestrator.model.arm.warnings import Notice
 
 _CARD = "properties.virtualMachineProfile.networkProfile.networkInterfaceConfigurations[0].properties"
 _IP = f"{_CARD}.ipConfigurations[0].properties"
-_POOLS = (
-    ("loadBalancerBackendAddressPools", "No traffic is balanced yet: no instance receives any from the pools."),
-    ("applicationGatewayBackendAddressPools", "No application gateway hands requests to instances yet."),
-)
+_POOLS = (("applicationGatewayBackendAddressPools", "No application gateway hands requests to instances yet."),)
 
 
 def network_notices(

@@ -134,9 +134,36 @@ def _is_of_instance(child: Any, name: str) -> bool:
     return isinstance(found, str) and "/virtualmachinescalesets/" in found.lower()
 
 
-def _warnings(_body: Mapping[str, Any]) -> Iterator[Notice]:
-    words = "No traffic is balanced, no port forwarded, no probe asked yet: the balancer is kept and shown only."
-    yield Notice("NothingIsBalanced", words, "properties")
+def _warnings(body: Mapping[str, Any]) -> Iterator[Notice]:
+    """What of a balancer is kept and shown only."""
+    own = body["properties"]
+    for child in own["frontendIPConfigurations"]:
+        if child["properties"].get("subnet"):
+            words = f"Frontend {child['name']} listens nowhere: only public addresses are listened at."
+            yield Notice("FrontendListensNowhere", words, "properties.frontendIPConfigurations")
+    for collection in ("loadBalancingRules", "inboundNatRules", "inboundNatPools"):
+        for child in own[collection]:
+            yield from _of_rule(collection, child)
+    if own["outboundRules"]:
+        words = "Outbound rules have no effect: instances go out by the gateway of their network."
+        yield Notice("OutboundRulesHaveNoEffect", words, "properties.outboundRules")
+
+
+def _of_rule(collection: str, child: Mapping[str, Any]) -> Iterator[Notice]:
+    own, path = child["properties"], f"properties.{collection}"
+    name = child["name"]
+    if own["protocol"] != "Tcp":
+        words = f"{name} has no effect: HAProxy carries TCP, and not {own['protocol']}."
+        yield Notice("OnlyTcpIsCarried", words, path)
+    if own["enableFloatingIP"]:
+        words = f"{name}: enableFloatingIP has no effect: instances see the balancer's own connections."
+        yield Notice("FloatingIPHasNoEffect", words, path)
+    if collection == "loadBalancingRules" and not own.get("probe"):
+        words = f"{name} has no probe: every instance that is ready is taken to be well."
+        yield Notice("RuleWithoutProbe", words, path)
+    if collection == "inboundNatRules" and not own.get("backendAddressPool"):
+        words = f"{name} leads nowhere: rules for one machine are not joined to any; use a pool."
+        yield Notice("NatRuleLeadsNowhere", words, path)
 
 
 SHAPE = Shape(

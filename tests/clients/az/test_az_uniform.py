@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 from az_client import Az
-from system import Daemon, TestedSet, User, qemus, wait_for, web_server
+from system import Daemon, TestedSet, User, fetch, is_served, qemus, ssh, wait_for, web_server
 
+from orchestrator.guest.port import GuestAddress
 from orchestrator.lab import Lab
 
 GROUP, NAME = "myResourceGroup", "myScaleSet"
@@ -134,6 +135,30 @@ def test_an_extension_in_two_versions_changes_the_page(scale_set: TestedSet, az:
     assert az.line(f"az vmss extension list -g {GROUP} --vmss-name {NAME}")[0]["name"] == "CustomScript"
     az.line(f"az vmss extension show -g {GROUP} --vmss-name {NAME} --name CustomScript")
     az.line(f"az vmss update {ON} --set upgradePolicy.mode=Manual")
+
+
+def test_the_page_is_seen_through_the_balancer_that_az_made(scale_set: TestedSet, az: Az, lab: Lab) -> None:
+    public = az.line(f"az network public-ip show -g {GROUP} -n {NAME}LBPublicIP")["ipAddress"]
+    pages: set[str] = set()
+
+    def all_answered() -> bool:
+        if is_served(lab, f"http://{public}/"):
+            pages.add(fetch(lab, f"http://{public}/"))
+        return bool(pages)
+
+    wait_for(all_answered, "the page through the balancer")
+    assert pages <= {scale_set.fetch(number) for number in scale_set.ids()}
+
+
+def test_each_instance_has_a_port_that_leads_to_its_ssh(scale_set: TestedSet, az: Az, user: User, lab: Lab) -> None:
+    ways = az.line(f"az vmss list-instance-connection-info {ON}")
+    assert len(ways) == len(scale_set.ids())
+    for number in scale_set.ids():
+        [way] = [where for who, where in ways.items() if who.split()[-1] == str(number)]
+        address, _, port = way.rpartition(":")
+        connection = scale_set.connection(number)
+        guest = GuestAddress(f"nat {number}", address, "azureuser", str(connection["hostKey"]), "")
+        assert ssh(lab, guest, user.key, "hostname", int(port)) == scale_set.run(number, "hostname")
 
 
 def test_a_command_runs_in_a_guest(scale_set: TestedSet, az: Az) -> None:

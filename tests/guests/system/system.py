@@ -325,9 +325,9 @@ def is_served(lab: Lab, url: str, timeout_s: float = 3.0) -> bool:
     return True
 
 
-def ssh(lab: Lab, guest: GuestAddress, key: paramiko.PKey, command: str) -> str:
+def ssh(lab: Lab, guest: GuestAddress, key: paramiko.PKey, command: str, port: int = 22) -> str:
     """Run a command over a new connection; whatever the daemon keeps open is not used."""
-    sock = in_namespace(lab.namespace, lambda: socket.create_connection((guest.address, 22), 20))
+    sock = in_namespace(lab.namespace, lambda: socket.create_connection((guest.address, port), 20))
     transport = log_in(sock, guest, key)
     try:
         channel = transport.open_session(timeout=30)
