@@ -28,7 +28,7 @@ _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _PATH = re.compile(r"(?:(?:orchestrator|tests|docs|images|cloud-init|\.ci)/[\w./-]*|pyproject\.toml)")
-_SHELL_WORDS = {"az", "eval", "export", "sleep", "systemctl"}
+_SHELL_WORDS = {"az", "curl", "eval", "export", "sleep", "systemctl"}
 
 
 def _text(document: Path) -> str:
