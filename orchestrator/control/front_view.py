@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from orchestrator.control.fleet import Fleet
 from orchestrator.control.specs import domain_name
 from orchestrator.control.wishes import Wishes
-from orchestrator.model.arm.references import BALANCER, PUBLIC_ADDRESS
+from orchestrator.model.arm.references import BALANCER, GATEWAY, PUBLIC_ADDRESS
 from orchestrator.model.guest import Power
 from orchestrator.model.instance import Instance
 from orchestrator.model.network.traffic import Side, Traffic
 from orchestrator.model.resource import StoredResource
 from orchestrator.model.resource_id import parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
+from orchestrator.plan.gateway_traffic import gateway_drain_times, gateway_traffic
 from orchestrator.plan.inputs import Sight
 from orchestrator.plan.traffic import (
     Address,
@@ -36,6 +37,7 @@ class _Resources:
     """The stored resources that the front goes by, read once until one is written."""
 
     balancers: list[StoredResource] = field(default_factory=list)
+    gateways: list[StoredResource] = field(default_factory=list)
     addresses: dict[str, Json] = field(default_factory=dict)
 
 
@@ -64,13 +66,14 @@ class FrontView:
     @property
     def is_needed(self) -> bool:
         """Whether there is anything that balances."""
-        return bool(self._known().balancers)
+        return bool(self._known().balancers or self._known().gateways)
 
     def _known(self) -> _Resources:
         if self._resources is None:
             stored = self._store.resources(subscription_id=self._subscription_id)
             self._resources = _Resources(
                 [each for each in stored if each.id.type.lower() == BALANCER.lower()],
+                [each for each in stored if each.id.type.lower() == GATEWAY.lower()],
                 {each.key: each.body for each in stored if each.id.type.lower() == PUBLIC_ADDRESS.lower()},
             )
         return self._resources
@@ -78,12 +81,14 @@ class FrontView:
     def traffic(self, ports: Ports) -> Traffic:
         """All that is wanted of the balancer now. ``ports`` are those of NAT pools and rules that are held."""
         known = self._known()
-        if not known.balancers:
+        if not self.is_needed:
             return Traffic()
         places = self._places()
-        return joined(
+        balanced = [
             balancer_traffic(each.id, each.body, self._addresses, places, ports) for each in known.balancers
-        )
+        ]
+        gates = [gateway_traffic(each.id, each.body, self._addresses, places) for each in known.gateways]
+        return joined([*balanced, *gates])
 
     def _addresses(self, frontend: Json) -> Sequence[Address]:
         """Of a frontend with a public address: that, and the machine's own that stands for it."""
@@ -127,6 +132,8 @@ class FrontView:
         times: dict[str, float] = {}
         for each in self._known().balancers:
             times |= drain_times(each.id, each.body)
+        for each in self._known().gateways:
+            times |= gateway_drain_times(each.id, each.body)
         return max((times[pool] for pool in self._pools(row) if pool in times), default=default_s)
 
     def serves(self, row: Instance) -> bool:

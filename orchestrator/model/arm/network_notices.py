@@ -10,7 +10,6 @@ from orchestrator.model.arm.warnings import Notice
 
 _CARD = "properties.virtualMachineProfile.networkProfile.networkInterfaceConfigurations[0].properties"
 _IP = f"{_CARD}.ipConfigurations[0].properties"
-_POOLS = (("applicationGatewayBackendAddressPools", "No application gateway hands requests to instances yet."),)
 
 
 def network_notices(
@@ -43,9 +42,6 @@ def _of_card(card: Mapping[str, Any]) -> Iterator[Notice]:
 
 
 def _of_address(address: Mapping[str, Any], spaces: Sequence[str]) -> Iterator[Notice]:
-    for name, words in _POOLS:
-        if address.get(name):
-            yield Notice("NothingIsBalanced", words, f"{_IP}.{name}")
     subnet = address["subnet"]["id"]
     space = address_space_of(subnet, spaces)
     if not is_own_space(subnet) and subnet.rpartition("/")[2].lower() != space.lower():

@@ -251,9 +251,11 @@ class Gateway(ExtendedResource):
     properties: GatewayProperties
 
 
-def _warnings(_body: Mapping[str, Any]) -> Iterator[Notice]:
-    words = "No request is answered and none is handed on yet: the application gateway is kept and shown only."
-    yield Notice("NothingIsBalanced", words, "properties")
+def _warnings(body: Mapping[str, Any]) -> Iterator[Notice]:
+    for child in body["properties"]["frontendIPConfigurations"]:
+        if child["properties"].get("subnet"):
+            words = f"Frontend {child['name']} listens nowhere: only public addresses are listened at."
+            yield Notice("FrontendListensNowhere", words, "properties.frontendIPConfigurations")
 
 
 SHAPE = Shape(

@@ -257,3 +257,72 @@ def test_scaling_in_loses_no_request(fronted: Fronted, lab: Lab) -> None:
         assert len(fronted.one.ids()) == 2
         fronted.wait_up()
     assert not client.failures
+
+
+def test_an_application_gateway_spreads_requests_and_keeps_a_client_where_its_cookie_says(
+    fronted: Fronted, lab: Lab, make_set: MakeSet
+) -> None:
+    daemon = fronted.daemon
+    top = f"{daemon.client.path_of_group(GROUP)}/{NETWORK}"
+    gateway, address = f"{top}/applicationGateways/gate", f"{top}/publicIPAddresses/gate"
+    static = {"sku": {"name": "Standard"}, "properties": {"publicIPAllocationMethod": "Static"}}
+    daemon.client.send("PUT", address, body={"location": "local", **static})
+    subnet = f"{top}/virtualNetworks/gates/subnets/one"
+    network = {"addressSpace": {"addressPrefixes": ["10.50.0.0/16"]}}
+    network |= {"subnets": [{"name": "one", "properties": {"addressPrefix": "10.50.0.0/24"}}]}
+    daemon.client.send("PUT", subnet.rpartition("/subnets")[0], body={"location": "local", "properties": network})
+    daemon.client.send(
+        "PUT", gateway, body={"location": "local", "properties": gateway_properties(gateway, subnet)}
+    )
+    pool = {"id": f"{gateway}/backendAddressPools/pool"}
+    body = behind(daemon, "front", 2)
+    profile = body["properties"]["virtualMachineProfile"]["networkProfile"]
+    [card] = profile["networkInterfaceConfigurations"]
+    [own] = card["properties"]["ipConfigurations"]
+    own["properties"]["applicationGatewayBackendAddressPools"] = [pool]
+    del own["properties"]["loadBalancerBackendAddressPools"], profile["healthProbe"]
+    one = make_set("gated", body, on=daemon)
+    one.wait_ready(0, 1)
+    url = f"http://{daemon.client.get(address)['properties']['ipAddress']}/"
+    with asking(lab, url) as client:
+        wait_for(lambda: len(client.pages) == 2, "both answer")
+    assert not client.failures
+    first, cookie = in_namespace(lab.namespace, lambda: ask_with(url, None))
+    again = {in_namespace(lab.namespace, lambda: ask_with(url, cookie))[0] for _ in range(6)}
+    assert again == {first}
+
+
+def gateway_properties(gateway: str, subnet: str) -> Json:
+    def own(collection: str, name: str) -> Json:
+        return {"id": f"{gateway}/{collection}/{name}"}
+
+    def child(name: str, **properties: object) -> Json:
+        return {"name": name, "properties": properties}
+
+    public = {"id": gateway.replace("applicationGateways", "publicIPAddresses")}
+    place = {"frontendIPConfiguration": own("frontendIPConfigurations", "front")}
+    place |= {"frontendPort": own("frontendPorts", "http")}
+    rule = {"httpListener": own("httpListeners", "all"), "priority": 10}
+    rule |= {"backendAddressPool": own("backendAddressPools", "pool")}
+    rule |= {"backendHttpSettings": own("backendHttpSettingsCollection", "sticky")}
+    probe = {"protocol": "Http", "host": "x", "path": "/healthz", "interval": 5, "timeout": 3}
+    settings = {"port": 80, "cookieBasedAffinity": "Enabled", "probe": own("probes", "own")}
+    return {
+        "sku": {"name": "Standard_v2"},
+        "gatewayIPConfigurations": [child("ip", subnet={"id": subnet})],
+        "frontendIPConfigurations": [child("front", publicIPAddress=public)],
+        "frontendPorts": [child("http", port=80)],
+        "backendAddressPools": [child("pool")],
+        "probes": [child("own", **probe, unhealthyThreshold=1)],
+        "backendHttpSettingsCollection": [child("sticky", **settings)],
+        "httpListeners": [child("all", **place)],
+        "requestRoutingRules": [child("rule", **rule)],
+    }
+
+
+def ask_with(url: str, cookie: str | None) -> tuple[str, str]:
+    """The page, and the cookie that it came with or that was sent."""
+    request = urllib.request.Request(url, headers={"Cookie": cookie} if cookie else {})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        given = (answer.headers.get("Set-Cookie") or cookie or "").split(";")[0]
+        return answer.read().decode().strip(), given
