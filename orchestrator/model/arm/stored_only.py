@@ -17,7 +17,6 @@ _TRIED_AGAIN = "What failed is always tried again"
 _NO_NOTICE = "No notice is given, so none can be short or long"
 _COMES_WITH = "Extensions are part of the daemon and come with it"
 _POOL_DECIDES = "The host's storage pool decides; Azure's kinds of disk do not exist here"
-_NO_BALANCER = "Nothing is balanced or forwarded yet (a warning says so)"
 _ONE_SORT = "All public addresses of instances are of one sort"
 _VIRTIO = "Guests have virtio cards, whatever is wished (a warning says so)"
 _A_NAME = "A name for its reader; nothing else goes by it"
@@ -47,8 +46,6 @@ STORED_ONLY: Mapping[str, str] = {
     f"{_CARD}.properties.networkSecurityGroup.id": "Nothing is filtered yet (a warning says so)",
     f"{_CARD}.properties.dnsSettings.dnsServers": "The address space names its guests' servers (a warning says so)",
     f"{_CARD}.properties.ipConfigurations[].name": _A_NAME,
-    f"{_IP}.loadBalancerBackendAddressPools[].id": _NO_BALANCER,
-    f"{_IP}.applicationGatewayBackendAddressPools[].id": _NO_BALANCER,
     f"{_PUBLIC}.name": _A_NAME,
     f"{_PUBLIC}.tags": _ONE_SORT,
     f"{_PUBLIC}.sku.name": _ONE_SORT,

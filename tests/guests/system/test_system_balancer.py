@@ -326,3 +326,26 @@ def ask_with(url: str, cookie: str | None) -> tuple[str, str]:
     with urllib.request.urlopen(request, timeout=10) as answer:
         given = (answer.headers.get("Set-Cookie") or cookie or "").split(";")[0]
         return answer.read().decode().strip(), given
+
+
+def test_an_ipv6_frontend_leads_to_the_same_guests(fronted: Fronted, lab: Lab) -> None:
+    daemon = fronted.daemon
+    own, address = paths(daemon, "front")
+    sixth = f"{address}6"
+    properties = {"publicIPAllocationMethod": "Static", "publicIPAddressVersion": "IPv6"}
+    daemon.client.send(
+        "PUT", sixth, body={"location": "local", "sku": {"name": "Standard"}, "properties": properties}
+    )
+    body = daemon.client.get(own)
+    frontends = body["properties"]["frontendIPConfigurations"]
+    frontends.append({"name": "sixth", "properties": {"publicIPAddress": {"id": sixth}}})
+    rule = {**body["properties"]["loadBalancingRules"][0]["properties"]}
+    rule["frontendIPConfiguration"] = {"id": f"{own}/frontendIPConfigurations/sixth"}
+    body["properties"]["loadBalancingRules"].append({"name": "sixth", "properties": rule})
+    with asking(lab, fronted.url) as client:
+        daemon.client.send("PUT", own, body=body)
+        shown = str(daemon.client.get(sixth)["properties"]["ipAddress"])
+        with asking(lab, f"http://[{shown}]/") as other:
+            wait_for(lambda: len(other.pages) >= 2, "they answer")
+        assert not other.failures
+    assert not client.failures, "a reload loses no request"
