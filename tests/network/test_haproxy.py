@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -370,7 +371,8 @@ def test_a_cookie_keeps_a_client_with_its_member_and_does_not_tell_where_that_is
             *(each.member() for each in servers), mode=Mode.HTTP, stickiness=Stickiness.COOKIE, cookie="Affinity"
         )
         async with balancing(tmp_path) as balancer:
-            await balancer.apply(wanted)
+            await balancer.apply(Traffic(wanted.listeners, (replace(wanted.backends[0], members=()),)))
+            await balancer.apply(wanted)  # they join while it runs
             await are_up(balancer, "s0", "s1", "s2")
             answer = await asyncio.to_thread(raw, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             [cookie] = [line for line in answer.splitlines() if line.lower().startswith("set-cookie:")]

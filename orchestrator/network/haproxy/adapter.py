@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import BalancerError
-from orchestrator.model.network.traffic import Backend, Member, MemberSight, MemberState, Side, Traffic
+from orchestrator.model.network.traffic import Backend, Member, MemberSight, MemberState, Side, Stickiness, Traffic
 from orchestrator.network.haproxy.process import MACHINE, Process
 from orchestrator.network.haproxy.rendering import (
     Place,
@@ -147,6 +147,13 @@ class HaproxyBalancer:
             changes += _changes(backend, member, there.get(key))
         if not changes:
             return
+        changes += [
+            # HAProxy makes no cookie for a server that is added, unless it is told the key again.
+            f"set dynamic-cookie-key backend {backend.name} {self._place.cookie_key}"
+            for backend in traffic.backends
+            if backend.stickiness is Stickiness.COOKIE
+            and any((backend.name, each.name) not in there for each in backend.members)
+        ]
         said = await self._runtime.tell(changes)
         self._written(traffic, "haproxy")
         _check_done(wanted, await self._runtime.servers(), said)

@@ -92,6 +92,7 @@ class Daemon:
         content = yaml.safe_load(lab.config_path.read_text())
         [network] = content["networks"]
         network |= {"first": f"10.90.{number}.0", "last": f"10.90.{number}.255"}
+        content["dns_listen"] = content["dns_listen"] if number == 1 else []  # a port is one name server's
         content["public_addresses"] = [each | _own_range(each, number) for each in content["public_addresses"]]
         content |= {"state_dir": str(self.state), "socket": str(self.socket), "https_listen": None} | changes
         self.config_path = folder / "vmssd.yaml"
