@@ -191,6 +191,10 @@ def test_a_probe_that_a_rule_uses_is_a_health_source(made: World) -> None:
     assert answer.status_code in {200, 201}, answer.text
     network = answer.json()["properties"]["virtualMachineProfile"]["networkProfile"]
     assert network["healthProbe"] == {"id": f"{LB}/probes/p"}
+    add_instance(made)
+    shown = made.get(LB)
+    again = made.put(LB, shown)
+    assert (again.status_code, again.json()) == (200, shown), "what is shown can be put back"
     refused = made.send("DELETE", f"{LB}/probes/p")
     assert refused.status_code in {400, 409}, "it is in use"
 

@@ -20,6 +20,10 @@ from orchestrator.model.resource_id import parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
 
 
+_HOLDING = ("backendAddressPools", "subnets")
+"""The collections that show instances. What is in a NAT pool shows as NAT rules; a probe shows its rules alone."""
+
+
 def add_back_references(api: Api, shape: Shape, view: Json, uses: Iterable[Use]) -> None:
     """Adds to a view who refers to it, and to its children."""
     own = view["id"].lower()
@@ -53,7 +57,7 @@ def _show_in_children(api: Api, shape: Shape, view: Json, mine: list[Use]) -> No
                     _add(child["properties"], use.holder.split("/")[-2], [use.holder])
                 elif parse_resource_id(use.holder).type != SCALE_SET_TYPE:
                     _add(child["properties"], name, [use.holder])
-            if collection != "inboundNatPools":  # what is in those shows as NAT rules
+            if collection in _HOLDING:
                 _add(child["properties"], name, _configurations(api, of_it))
 
 
