@@ -19,7 +19,6 @@ from orchestrator.model.network.shape import Shape
 from orchestrator.model.resource_id import parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
 
-
 _HOLDING = ("backendAddressPools", "subnets")
 """The collections that show instances. What is in a NAT pool shows as NAT rules; a probe shows its rules alone."""
 

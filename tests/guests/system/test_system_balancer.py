@@ -16,7 +16,7 @@ import psutil
 import pytest
 from bodies import micro_set, script
 from conftest import MakeDaemon, MakeSet
-from system import Daemon, Json, TestedSet, in_namespace, qemus, wait_for
+from system import Daemon, Json, TestedSet, in_namespace, is_served, qemus, wait_for
 
 from orchestrator.cli.client import OWN
 from orchestrator.lab import Lab, freeze_guest
@@ -345,6 +345,7 @@ def test_an_ipv6_frontend_leads_to_the_same_guests(fronted: Fronted, lab: Lab) -
     with asking(lab, fronted.url) as client:
         daemon.client.send("PUT", own, body=body)
         shown = str(daemon.client.get(sixth)["properties"]["ipAddress"])
+        wait_for(lambda: is_served(lab, f"http://[{shown}]/"), "the new frontend answers")
         with asking(lab, f"http://[{shown}]/") as other:
             wait_for(lambda: len(other.pages) >= 2, "they answer")
         assert not other.failures
