@@ -36,7 +36,7 @@ class Kind(Protocol):
     operation.
 
     ``type`` is ``NAMESPACE/TYPE[/TYPE…]`` in Azure's spelling. The group of an identity exists and is not being
-    deleted when ``put`` and ``preview`` are called; its parent may be missing (``ParentResourceNotFound``)."""
+    deleted when ``put`` is called; its parent may be missing (``ParentResourceNotFound``)."""
 
     @property
     def type(self) -> str: ...
@@ -46,9 +46,6 @@ class Kind(Protocol):
 
     def views(self, api: Api, group: str | None) -> Iterable[Json]:
         """All of this type in a group, or in the subscription. Child types list nothing: a parent shows them."""
-
-    def preview(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Json:
-        """As ``put`` would leave it; writes nothing. Raises whatever ``put`` would raise."""
 
     def put(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Put:
         """Make it, or merge into what is there. Raises ``BadInput`` and its like, and changes nothing then."""

@@ -12,7 +12,7 @@ from orchestrator.model.arm.names import SCALE_SET_TYPE
 from orchestrator.model.arm.problems import raise_problems
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.network.balancer_probe import is_in_use, probe_settings
-from orchestrator.model.network.references import Use, is_within, respelt, top_of, uses_in
+from orchestrator.model.network.references import Use, is_of, is_within, respelt, top_of, uses_in
 from orchestrator.model.resource_id import ResourceId, parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
 
@@ -53,8 +53,7 @@ def users_of(api: Api, target: ResourceId) -> Iterator[str]:
     own = top_of(target)
     seen: set[str] = set()
     for use in all_uses(api):
-        is_own = f"{use.holder.lower()}/".startswith(f"{own.key}/")
-        if is_within(use.target, target) and not is_own and use.holder.lower() not in seen:
+        if is_within(use.target, target) and not is_of(use.holder, own) and use.holder.lower() not in seen:
             seen.add(use.holder.lower())
             yield use.holder
 

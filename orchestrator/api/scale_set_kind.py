@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.api.context import Api, SetAddress
 from orchestrator.api.kinds import Put
 from orchestrator.api.long_running import new_operation
-from orchestrator.api.set_writes import create_set, notices_of, previewed, update_set
+from orchestrator.api.set_writes import create_set, notices_of, update_set
 from orchestrator.model.arm import views
 from orchestrator.model.arm.names import SCALE_SET_TYPE, check_set_name
 from orchestrator.model.arm.statuses import Json
@@ -58,11 +58,6 @@ class ScaleSetKind:
         for record in api.store.scale_sets():
             if group is None or record.resource_group.lower() == group.lower():
                 yield show(api, record)
-
-    def preview(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Json:
-        address = _address(identity)
-        record = previewed(api, address, address.find_if_any(api), body)
-        return _warned(api, record, views.public_view(record, "Succeeded"))
 
     def put(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Put:
         address = _address(identity)

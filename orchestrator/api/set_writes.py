@@ -54,12 +54,6 @@ def check_preconditions(request: Request, etag: str | None, name: str) -> None:
         raise PreconditionFailed(f"{name} has changed since it was read: its ETag is {etag}, not {wanted[:200]}.")
 
 
-def previewed(api: Api, address: SetAddress, record: ScaleSet | None, body: Mapping[str, Any]) -> ScaleSet:
-    """The record as a PUT of this body would leave it, whose ``record`` is the set as it is. Writes nothing; raises
-    what the PUT would raise."""
-    return _changed_by(api, record, body) if record else _made_from(api, address, body)
-
-
 def create_set(api: Api, address: SetAddress, body: Mapping[str, Any]) -> Written:
     """A new set. Raises ``BadInput`` for all that is wrong with the body at once."""
     record = _made_from(api, address, body)

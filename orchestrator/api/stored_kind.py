@@ -57,10 +57,6 @@ class StoredKind:
         uses = all_uses(api) if found else []
         return [self._show(api, each, uses) for each in found]
 
-    def preview(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Json:
-        before = api.store.resource(identity)
-        return self._show(api, self._made(api, identity, before, body), all_uses(api))
-
     def put(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Put:
         before = api.store.resource(identity)
         made = self._made(api, identity, before, body)
@@ -171,10 +167,6 @@ class ChildKind:
 
     def views(self, api: Api, group: str | None) -> Iterable[Json]:
         return ()
-
-    def preview(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Json:
-        above = self.parent.preview(api, _above(identity), self._whole(api, identity, body))
-        return self._in(above, identity)
 
     def put(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Put:
         is_new = self._own(api, identity) is None

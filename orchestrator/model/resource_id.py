@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from orchestrator.errors import BadInput
@@ -75,3 +76,8 @@ def named(subscription_id: str, resource_group: str, resource_type: str, full_na
         words = f"The name '{full_name[:200]}' does not fit the type '{resource_type[:200]}': one segment for each."
         raise BadInput(words, code="InvalidTemplate")
     return ResourceId(subscription_id, resource_group, namespace, tuple(types), tuple(names))
+
+
+def is_among(identity: ResourceId, keys: Collection[str]) -> bool:
+    """Whether ``keys`` name this resource, or a child of it."""
+    return identity.key in keys or any(key.startswith(f"{identity.key}/") for key in keys)

@@ -36,9 +36,6 @@ class FakeKind:
         for each in api.store.resources(subscription_id=subscription, group=group, resource_type=self.type):
             yield _show(each)
 
-    def preview(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Json:
-        raise NotImplementedError
-
     def put(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Put:
         if "wrong" in body:
             raise BadInput("wrong", target="wrong")

@@ -151,7 +151,7 @@ def test_a_scale_set_has_one_setting_and_it_must_be_there(web: World) -> None:
 def test_mail_that_nobody_sends_is_said(web: World) -> None:
     body = setting(notifications=[{"operation": "Scale", "email": {"customEmails": ["me@here"]}}])
     codes = [each["code"] for each in web.put(ONE, body).json()["properties"]["warnings"]]
-    assert "NoMailIsSent" in codes
+    assert "NobodyIsTold" in codes
 
 
 @pytest.mark.parametrize("name", ["metrics", "metricDefinitions", "diagnosticSettings"])

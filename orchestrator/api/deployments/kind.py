@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.api.context import Api
 from orchestrator.api.deployments.bodies import DeploymentBody, parse_deployment
-from orchestrator.api.deployments.programs import make_program, template_hash
+from orchestrator.api.deployments.programs import template_hash
 from orchestrator.api.deployments.views import TYPE, deployment_view
 from orchestrator.api.kinds import Put
 from orchestrator.api.long_running import DEADLINE_S
@@ -78,11 +78,6 @@ class DeploymentKind:
     def views(self, api: Api, group: str | None) -> Iterable[Json]:
         """None: deployments are what was done, not what is there, and go with their group."""
         return ()
-
-    def preview(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Json:
-        draft = drafted(api, identity, parse_deployment(body), "")
-        make_program(api, draft)
-        return deployment_view(draft, api.now())
 
     def put(self, api: Api, identity: ResourceId, body: Mapping[str, Any]) -> Put:
         is_new = find(api, identity) is None

@@ -15,7 +15,7 @@ from orchestrator.errors import StoreUnavailable, VmssError
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.deployment import Deployment, DeploymentState, DeploymentStep, StepState
 from orchestrator.model.instance import Failure
-from orchestrator.model.resource_id import parse_resource_id
+from orchestrator.model.resource_id import is_among, parse_resource_id
 from orchestrator.model.scale_set import OperationStatus
 from orchestrator.templates.scope import NotYet
 
@@ -205,7 +205,7 @@ def _delete_the_rest(api: Api, deployment: Deployment) -> bool:
     for kind in in_order(api.kinds):
         for view in list(kind.views(api, deployment.resource_group)):
             identity = parse_resource_id(view["id"])
-            if identity.key in kept or any(key.startswith(f"{identity.key}/") for key in kept):
+            if is_among(identity, kept):
                 continue
             is_empty = False
             if str(view.get("properties", {}).get("provisioningState", "")).lower() != "deleting":

@@ -14,14 +14,10 @@ from orchestrator.api.deployments.bodies import DeploymentBody
 from orchestrator.api.deployments.checks import Rehearsed, quiet, raise_problems, rehearse
 from orchestrator.api.deployments.instance_changes import instance_changes
 from orchestrator.api.manager.group_deletion import in_order
+from orchestrator.api.settable import settable
 from orchestrator.model.arm.names import SCALE_SET_TYPE
 from orchestrator.model.arm.statuses import Json
-from orchestrator.model.resource_id import ResourceId, parse_resource_id
-
-_READ_ONLY = frozenset({"etag", "systemdata"})
-_READ_ONLY_PROPERTIES = frozenset(
-    {"provisioningstate", "uniqueid", "timecreated", "resourceguid", "warnings", "ipaddress"}
-)
+from orchestrator.model.resource_id import ResourceId, is_among, parse_resource_id
 
 
 def what_if(api: Api, identity: ResourceId, body: DeploymentBody) -> Json:
@@ -64,7 +60,7 @@ def _the_rest(views: list[Json], mode: str, kept: set[str]) -> Iterator[Json]:
     kind_of_change = "Delete" if mode == "Complete" else "Ignore"
     for view in views:
         identity = parse_resource_id(view["id"])
-        if identity.key in kept or any(key.startswith(f"{identity.key}/") for key in kept):
+        if is_among(identity, kept):
             continue
         change = {"resourceId": view["id"], "changeType": kind_of_change, "before": _shown(view)}
         yield {**change, "after": None if kind_of_change == "Delete" else _shown(view)}
@@ -72,17 +68,7 @@ def _the_rest(views: list[Json], mode: str, kept: set[str]) -> Iterator[Json]:
 
 def _shown(view: Json | None) -> Json | None:
     """Without what no request sets."""
-    if view is None:
-        return None
-    kept = {key: value for key, value in view.items() if key.lower() not in _READ_ONLY}
-    return {**kept, "properties": _without_read_only(view.get("properties") or {})}
-
-
-def _without_read_only(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        gone = _READ_ONLY | _READ_ONLY_PROPERTIES
-        return {key: _without_read_only(inner) for key, inner in value.items() if key.lower() not in gone}
-    return [_without_read_only(each) for each in value] if isinstance(value, list) else value
+    return None if view is None else {"properties": {}, **settable(view)}
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[Json]:

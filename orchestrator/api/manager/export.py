@@ -11,6 +11,7 @@ from orchestrator.api.kinds import API_VERSIONS
 from orchestrator.api.manager.listing import all_views
 from orchestrator.api.manager.targets import target_of_id
 from orchestrator.api.requests import BodyDep
+from orchestrator.api.settable import settable
 from orchestrator.errors import BadInput
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Only
 from orchestrator.model.arm.names import check_group_name
@@ -20,8 +21,6 @@ from orchestrator.model.arm.statuses import Json
 router = APIRouter()
 EXPORT = "/subscriptions/{subscription_id}/resourcegroups/{group}/exporttemplate"
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
-_READ_ONLY = frozenset({"id", "etag", "systemdata", "warnings"})
-_READ_ONLY_PROPERTIES = frozenset({"provisioningstate", "uniqueid", "resourceguid", "timecreated"})
 _OPTIONS = {"includeparameterdefaultvalue", "skipresourcenameparameterization", "skipallparameterization"}
 """All of them say something of parameters, and what is exported has none."""
 
@@ -60,10 +59,5 @@ def _chosen(api: Api, group_id: str, text: str) -> Json:
 
 
 def _as_resource(view: Json) -> Json:
-    kept = {name: value for name, value in view.items() if name.lower() not in _READ_ONLY}
-    properties = {
-        name: value
-        for name, value in view.get("properties", {}).items()
-        if name.lower() not in _READ_ONLY_PROPERTIES
-    }
-    return {**kept, "apiVersion": API_VERSIONS[0], "properties": properties}
+    kept = {name: value for name, value in settable(view).items() if name != "id"}
+    return {"properties": {}, **kept, "apiVersion": API_VERSIONS[0]}

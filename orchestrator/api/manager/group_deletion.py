@@ -28,10 +28,7 @@ _FIRST = (SCALE_SET_TYPE,)
 _LAST = (
     "Microsoft.Network/applicationGateways",
     "Microsoft.Network/loadBalancers",
-    "Microsoft.Network/networkInterfaces",
-    "Microsoft.Network/natGateways",
     "Microsoft.Network/publicIPAddresses",
-    "Microsoft.Network/publicIPPrefixes",
     "Microsoft.Network/networkSecurityGroups",
     "Microsoft.Network/virtualNetworks",
 )

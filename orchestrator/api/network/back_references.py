@@ -14,7 +14,7 @@ from orchestrator.model.arm.statuses import Json
 from orchestrator.model.instance import Instance
 from orchestrator.model.network.interfaces import card_id, configuration_id
 from orchestrator.model.network.public_addresses import label_of
-from orchestrator.model.network.references import Use
+from orchestrator.model.network.references import Use, is_within
 from orchestrator.model.network.shape import Shape
 from orchestrator.model.resource_id import parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
@@ -25,8 +25,8 @@ _HOLDING = ("backendAddressPools", "subnets")
 
 def add_back_references(api: Api, shape: Shape, view: Json, uses: Iterable[Use]) -> None:
     """Adds to a view who refers to it, and to its children."""
-    own = view["id"].lower()
-    mine = [use for use in uses if f"{use.target.key}/".startswith(f"{own}/")]
+    own = parse_resource_id(view["id"])
+    mine = [use for use in uses if is_within(use.target, own)]
     properties = view["properties"]
     if shape.type == PUBLIC_ADDRESS:
         if holder := next((use.holder for use in mine if use.member == "publicIPAddress"), None):

@@ -18,7 +18,7 @@ from orchestrator.model.network import (
     security_groups,
     virtual_networks,
 )
-from orchestrator.model.network.references import uses_in
+from orchestrator.model.network.references import is_of, uses_in
 from orchestrator.model.resource_id import ResourceId, parse_resource_id
 
 
@@ -27,7 +27,7 @@ def check_public_addresses(api: Api, own: ResourceId, body: Json) -> None:
     wanted = [use for use in uses_in(body, str(own)) if use.member == "publicIPAddress"]
     if not wanted:
         return
-    holders = {use.target.key: use.holder for use in all_uses(api) if not _is_of(use.holder, own)}
+    holders = {use.target.key: use.holder for use in all_uses(api) if not is_of(use.holder, own)}
     for number, use in enumerate(wanted):
         earlier = next((each.holder for each in wanted[:number] if each.target.key == use.target.key), None)
         other = earlier or holders.get(use.target.key)
@@ -55,10 +55,6 @@ def _check_versions(api: Api, own: ResourceId, body: Json) -> None:
             path = f"properties.frontendIPConfigurations[{number}].properties.privateIPAddressVersion"
             words = f"{path} of {own} is {wanted}, and its {stored.id} is {version}."
             raise BadInput(words, code="FrontendIPConfigurationVersionMismatch", target=path)
-
-
-def _is_of(holder: str, own: ResourceId) -> bool:
-    return f"{holder.lower()}/".startswith(f"{own.key}/")
 
 
 def _kinds() -> Iterator[Kind]:

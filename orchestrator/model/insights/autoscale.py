@@ -319,9 +319,9 @@ def _warnings(body: Mapping[str, Any]) -> Iterator[Notice]:
         "Nothing scales by it yet: no metric is kept and no profile applied. The setting is kept and shown only."
     )
     yield Notice("NothingIsScaled", words, "properties.enabled")
-    if any((each.get("email") or {}).get("customEmails") for each in properties["notifications"]):
-        words = "No mail is sent: the daemon has no mail server. Name a webhook."
-        yield Notice("NoMailIsSent", words, "properties.notifications")
+    if properties["notifications"]:
+        words = "Nobody is told yet: no webhook is called and no mail is sent."
+        yield Notice("NobodyIsTold", words, "properties.notifications")
 
 
 SHAPE = Shape(

@@ -67,7 +67,12 @@ def respelt(value: Any, spelling: Mapping[str, ResourceId]) -> Any:
 
 def is_within(target: ResourceId, whole: ResourceId) -> bool:
     """Whether it is the resource itself, or one of its children."""
-    return target.key == whole.key or target.key.startswith(f"{whole.key}/")
+    return is_of(target.key, whole)
+
+
+def is_of(holder: str, whole: ResourceId) -> bool:
+    """Whether the id of a holder is that of the resource itself, or of one of its children."""
+    return f"{holder.lower()}/".startswith(f"{whole.key}/")
 
 
 def top_of(identity: ResourceId) -> ResourceId:
