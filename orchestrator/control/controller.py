@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from orchestrator.control.act import Actor
+from orchestrator.control.busy import BusyGuests
 from orchestrator.control.commands import Commands
 from orchestrator.control.decide import Decider
 from orchestrator.control.edge import Edge
@@ -58,6 +59,7 @@ class Controller:
         self.health = HealthWatch(guests, now, self._health_flipped)
         self.front: Front | None = None  # given before the start, where there is one
         self.edge: Edge | None = None
+        self._busy = BusyGuests(store, guests, self.wishes, now)
         actor = Actor(store, self.fleet, guests, self.wishes, maker, now, self._leave)
         decider = Decider(store, self.wishes, spaces, maker, now)
         images = ImageWatch(store, self.wishes, maker, now)
@@ -85,8 +87,11 @@ class Controller:
             self.wake(record.uid)
 
     async def _leave(self, row: Instance, is_hard: bool) -> None:
+        """Out of rotation first: whoever is busy gets no more to do."""
         if self.front is not None:
             await self.front.leave(row, is_hard=is_hard)
+        if not is_hard:
+            await self._busy.until_free(row)
 
     async def stop(self) -> None:
         """Stop looking. Guests, and what the store says of them, stay as they are."""

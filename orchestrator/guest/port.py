@@ -111,6 +111,9 @@ class Guests(Protocol):
         """Ask once. ``inside`` goes through an SSH channel to the guest's own localhost; ``outside`` goes
         over the network to its address. No answer is a result, not an error."""
 
+    async def is_busy(self, guest: GuestAddress, settings: ProbeSettings) -> bool:
+        """Whether it answers over the network, with status 200, that it is to be left alone. Silence is no."""
+
     async def forget(self, key: str) -> None:
         """Close what is kept open to this guest (it is gone, or its disk was replaced)."""
 

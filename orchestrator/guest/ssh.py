@@ -14,7 +14,7 @@ from orchestrator.guest.port import GuestAddress, ScriptKey, ScriptRequest, Scri
 from orchestrator.guest.probes import SocketStream, probe_inside, probe_outside
 from orchestrator.guest.script import ScriptRunner
 from orchestrator.guest.sessions import Sessions
-from orchestrator.model.health import ProbeResult, ProbeSettings
+from orchestrator.model.health import Health, ProbeResult, ProbeSettings
 
 _BANNER_TIMEOUT_S = 2.0
 _BANNER_MAX_BYTES = 4096
@@ -71,6 +71,9 @@ class SshGuests:
         if source == "inside":
             return await probe_inside(self._sessions, guest, settings)
         return await probe_outside(guest, settings)
+
+    async def is_busy(self, guest: GuestAddress, settings: ProbeSettings) -> bool:
+        return (await probe_outside(guest, settings)).health is Health.HEALTHY
 
     async def forget(self, key: str) -> None:
         self._sessions.forget(key)

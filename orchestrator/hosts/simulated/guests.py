@@ -94,6 +94,10 @@ class SimulatedGuests:
             return ProbeResult(settings.state_without_answer, f"no answer from {source}")
         return ProbeResult(Health.UNHEALTHY, "503") if found.is_sick else ProbeResult(Health.HEALTHY, "200")
 
+    async def is_busy(self, guest: GuestAddress, settings: ProbeSettings) -> bool:
+        found = self._answering(guest)
+        return found is not None and found.is_busy
+
     async def forget(self, key: str) -> None:
         return None
 

@@ -71,6 +71,7 @@ class SimulatedGuest:
     saved_after_s: float = 0.0
     is_frozen: bool = False
     is_sick: bool = False
+    is_busy: bool = False
     runs: dict[tuple[str, int], SimulatedRun] = field(default_factory=dict)
 
 

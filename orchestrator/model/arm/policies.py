@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from orchestrator.errors import BadInput, ErrorDetail
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Duration, Flag, Whole, Within, bad_value
@@ -15,6 +15,8 @@ from orchestrator.model.health_extension import parse_health_extension
 
 GRACE_MIN = timedelta(seconds=1)
 GRACE_MAX = timedelta(minutes=90)
+BUSY_MIN, BUSY_MAX = timedelta(seconds=1), timedelta(hours=24)
+_BUSY_ANSWER_S = 3.0
 PROBE_PATH = "properties.externalHealthProbe"
 
 
@@ -79,6 +81,26 @@ class ExternalHealthProbe(ArmModel):
         except BadInput as error:
             details = [_at_probe(each) for each in error.details or (as_detail(error),)]
         raise error_of(details)
+
+
+class BusyProtocol(ArmEnum):
+    HTTP = "http"
+    HTTPS = "https"
+
+
+class BusyProbe(ArmModel):
+    """Our own: by it a guest asks to be left alone. It is busy while it answers with HTTP status 200, for at most
+    ``deadline`` after it was to be touched."""
+
+    protocol: BusyProtocol = BusyProtocol.HTTP
+    port: Annotated[Whole, Field(ge=1, le=65535)]
+    request_path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=2048)] = "/"
+    deadline: Annotated[Duration, Within(BUSY_MIN, BUSY_MAX)] = timedelta(minutes=5)
+
+    @property
+    def settings(self) -> ProbeSettings:
+        """As the prober takes it."""
+        return ProbeSettings(self.protocol.value, self.port, self.request_path, timeout_s=_BUSY_ANSWER_S)
 
 
 def _at_probe(detail: ErrorDetail) -> ErrorDetail:

@@ -17,7 +17,7 @@ from orchestrator.model.arm.envelope import Identity, Plan, Tags
 from orchestrator.model.arm.groups import HostGroup, ProximityPlacementGroup
 from orchestrator.model.arm.names import check_set_name, default_computer_name_prefix
 from orchestrator.model.arm.partial import without
-from orchestrator.model.arm.policies import AutomaticRepairsPolicy, ExternalHealthProbe, ScaleInPolicy
+from orchestrator.model.arm.policies import AutomaticRepairsPolicy, BusyProbe, ExternalHealthProbe, ScaleInPolicy
 from orchestrator.model.arm.problems import problems_of, raise_problems
 from orchestrator.model.arm.resiliency import ResiliencyPolicy
 from orchestrator.model.arm.rules import check_together
@@ -91,6 +91,7 @@ class ScaleSetProperties(ArmModel):
     host_group: HostGroup | None = None
     additional_capabilities: AdditionalCapabilities = AdditionalCapabilities()
     external_health_probe: ExternalHealthProbe | None = None
+    busy_probe: BusyProbe | None = None
     external_health_policy: Annotated[
         Any, Refused("nobody outside reports health to vmss; externalHealthProbe asks guests from outside")
     ] = None

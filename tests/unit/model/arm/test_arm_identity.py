@@ -54,6 +54,7 @@ _REST: dict[str, st.SearchStrategy[Any]] = {
         {}, optional={"mode": st.sampled_from(["rolling", "Manual", "AUTOMATIC"]), "rollingUpgradePolicy": _ROLLING}
     ),
     "p.externalHealthProbe": st.just(PROBE),
+    "p.busyProbe": st.sampled_from([{"port": 80}, {"protocol": "HTTPS", "port": "443", "deadline": "PT30S"}]),
     "p.scaleInPolicy": st.fixed_dictionaries({"rules": st.sampled_from([["OldestVM"], ["default"]])}),
     "p.resiliencyPolicy": st.sampled_from(
         [{}, {"resilientVMDeletionPolicy": {"enabled": True}}, {"zoneAllocationPolicy": {"enabled": False}}]

@@ -86,6 +86,7 @@ MUTABILITY = [
         ("p.additionalCapabilities", {"hibernationEnabled": True}, YES),
         ("p.resiliencyPolicy", {"resilientVMCreationPolicy": {"enabled": True}}, YES),
         ("p.externalHealthProbe", {"protocol": "tcp", "port": 1}, YES),
+        ("p.busyProbe", {"port": 1}, YES),
         ("vm.priority", "regular", YES),
         ("vm.licenseType", "None", YES),
         ("vm.osProfile.computerNamePrefix", "www", NO),

@@ -192,6 +192,9 @@ def test_what_azure_knows_and_this_version_does_not_do_is_said_to_be_so(path: st
         ),
         ("properties.automaticRepairsPolicy", {"enabled": True}, "properties.automaticRepairsPolicy.enabled"),
         ("properties.externalHealthProbe", {"protocol": "udp"}, "properties.externalHealthProbe.protocol"),
+        ("properties.busyProbe", {"port": 0}, "properties.busyProbe.port"),
+        ("properties.busyProbe", {"port": 80, "requestPath": "busy"}, "properties.busyProbe.requestPath"),
+        ("properties.busyProbe", {"port": 80, "deadline": "PT0S"}, "properties.busyProbe.deadline"),
         ("properties.externalHealthProbe", {"protocol": "tcp"}, "properties.externalHealthProbe.port"),
         (
             "vm.osProfile.computerNamePrefix",
