@@ -6,25 +6,29 @@ import statistics
 import sys
 from dataclasses import dataclass
 
-from tests.bench import real, thousand
+from tests.bench import front, real, thousand
 
 
 @dataclass(frozen=True)
 class Promise:
-    """``seen`` must not be above ``most``; ``None`` only reports."""
+    """``seen`` must not be above ``most``, nor below ``least``; without either it is only reported."""
 
     what: str
     seen: float
     unit: str
     most: float | None = None
+    least: float | None = None
 
     @property
     def is_kept(self) -> bool:
-        return self.most is None or self.seen <= self.most
+        is_low_enough = self.most is None or self.seen <= self.most
+        return is_low_enough and (self.least is None or self.seen >= self.least)
 
     def line(self) -> str:
-        bound = "" if self.most is None else f"<= {self.most:g}"
-        verdict = "" if self.most is None else "ok" if self.is_kept else "MISSED"
+        bound = (
+            f"<= {self.most:g}" if self.most is not None else f">= {self.least:g}" if self.least is not None else ""
+        )
+        verdict = "" if not bound else "ok" if self.is_kept else "MISSED"
         return f"| {self.what:<58} | {self.seen:>8.3f} {self.unit:<8} | {bound:<8} | {verdict:<6} |"
 
 
@@ -54,6 +58,15 @@ def _thousand() -> list[Promise]:
     ]
 
 
+def _front() -> list[Promise]:
+    seen = front.measure()
+    return [
+        Promise("through our balancer", seen.requests_per_s, "/s"),
+        Promise("requests: ours to the same HAProxy by hand", seen.requests_ratio, "", least=0.98),
+        Promise("CPU for a request: ours to the one by hand", seen.cpu_ratio, ""),
+    ]
+
+
 def _say(line: str) -> None:
     print(line, flush=True)
 
@@ -61,6 +74,8 @@ def _say(line: str) -> None:
 def main() -> int:
     _say("A thousand instances on simulated hosts ...")
     promises = _thousand()
+    _say("The balancer, beside one by hand ...")
+    promises += _front()
     _say("Real guests, beside the bare floor ...")
     promises += _real()
     _say("")
