@@ -20,7 +20,7 @@ import structlog
 from orchestrator.control.claims import Claims, Held
 from orchestrator.control.front_view import FrontView
 from orchestrator.control.specs import domain_name
-from orchestrator.errors import VmssError
+from orchestrator.errors import StoreUnavailable, VmssError
 from orchestrator.model.guest import Owner
 from orchestrator.model.instance import Instance
 from orchestrator.model.network.traffic import Traffic
@@ -61,6 +61,7 @@ class Front:
         self._wake = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._told = _Told(Traffic())
+        self._refusal = ""
         self._shutting: set[asyncio.Task[None]] = set()
         store.listen(self._written)
 
@@ -92,6 +93,7 @@ class Front:
             await self.apply()
         except VmssError as error:
             log.error("the balancer does not take what it is told", code=error.code, why=error.message)
+            self._tell_refusal(error.message)
             return False
         except Exception:
             log.exception("a look at the balancers broke; it is tried again")
@@ -100,7 +102,17 @@ class Front:
             for each in waiting:
                 if not each.done():
                     each.set_result(None)
+        self._refusal = ""
         return True
+
+    def _tell_refusal(self, why: str) -> None:
+        """Once for each reason: a port that somebody else has, most often."""
+        if why == self._refusal:
+            return
+        self._refusal = why
+        words = f"the balancer goes on as before, since it does not take what is wanted: {why}"
+        with contextlib.suppress(StoreUnavailable), self._store.write() as tx:  # the log has it, too
+            tx.add_events([Event(self._now(), "front", EventPhase.NOTE, words, outcome="failed")])
 
     async def apply(self) -> None:
         """Tell the balancer what is wanted now. Raises ``BalancerError``."""

@@ -72,7 +72,7 @@ class Store:
         """Rises with every commit that wrote a resource: what is derived from them is kept as long as it stays."""
 
     def listen(self, listener: WriteListener) -> None:
-        """Be told after each commit. A listener only wakes somebody: it neither reads nor writes."""
+        """Be told after each commit. A listener only wakes somebody: it writes nothing, and does not raise."""
         self._listeners.append(listener)
 
     def close(self) -> None:

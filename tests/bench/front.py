@@ -1,7 +1,7 @@
 """Requests through the balancer as we configure it, beside the same HAProxy configured by hand, in turns.
 
-The origin is a third HAProxy that answers by itself. The clients are plain sockets in threads, so it is they who are
-at their limit, not the balancers: what a request costs is therefore told in the balancer's own CPU time, too.
+The origin is a third HAProxy that answers by itself. The clients are plain sockets in threads, so it is they who
+are at their limit, not the balancers: what a request costs is therefore told in the balancer's own CPU time, too.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def measure() -> Seen:
     with (
         tempfile.TemporaryDirectory() as name,
         _running(name, "origin", _ORIGIN),
-        _running(name, "hand", _HAND) as hand,_ours(Path(name)) as ours
+        _running(name, "hand", _HAND) as hand,
+        _ours(Path(name)) as ours,
     ):
         rounds = [(_load(OURS, ours), _load(BY_HAND, hand)) for _ in range(ROUNDS)]
     best = max(one.per_s for one, _ in rounds), max(other.per_s for _, other in rounds)

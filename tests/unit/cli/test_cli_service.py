@@ -27,6 +27,10 @@ def test_the_unit_starts_this_installation_with_its_configuration() -> None:
     assert found["Install"]["WantedBy"] == "multi-user.target"
 
 
+def test_the_balancer_runs_on_when_the_service_is_restarted() -> None:
+    assert unit("/bin/vmssd", "/c")["Service"]["KillMode"] == "process", "systemd ends all of a service else"
+
+
 def test_the_socket_of_the_service_is_where_the_command_line_looks() -> None:
     found = unit("/bin/vmssd", "/c")
     assert Path("/run") / found["Service"]["RuntimeDirectory"] == Path("/run/vmss")

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.control.claims import Held
 from orchestrator.control.front import Front
+from orchestrator.errors import BalancerError
 from orchestrator.model.instance import Instance, Stage
 from orchestrator.model.network.traffic import Backend, Listener, Member, MemberState, Mode, Traffic
 from orchestrator.model.scale_set import ScaleSet
@@ -132,7 +133,7 @@ def test_one_whose_guest_died_is_shut_at_once() -> None:
     world.run(act)
 
 
-def test_a_balancer_that_fails_is_told_again() -> None:
+def test_a_balancer_that_fails_is_told_again_and_so_are_people() -> None:
     world = World()
     refusals = []
     apply = world.balancer.apply
@@ -140,7 +141,7 @@ def test_a_balancer_that_fails_is_told_again() -> None:
     async def failing(traffic: Traffic) -> None:
         if not refusals:
             refusals.append(traffic)
-            raise RuntimeError("full disk")
+            raise BalancerError("port 80 of 10.1.0.1 is somebody else's")
         await apply(traffic)
 
     world.balancer.apply = failing  # type: ignore[method-assign]
@@ -149,3 +150,5 @@ def test_a_balancer_that_fails_is_told_again() -> None:
         assert refusals
 
     world.run(act)
+    [told] = [each for each in world.store.events() if each.kind == "front"]
+    assert "somebody else's" in told.reason
