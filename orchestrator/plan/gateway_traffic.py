@@ -69,16 +69,28 @@ class _Parts:
 
     # Backends: one for each pool with its settings
 
+    def choices(self, rule: Json) -> Iterator[tuple[tuple[str, ...], Json, Json]]:
+        """Where a rule leads: paths, pool and settings; what is for all other paths comes last, without any."""
+        own = rule["properties"]
+        if own["ruleType"] == "Basic":
+            yield (), own["backendAddressPool"], own["backendHttpSettings"]
+            return
+        paths = self.child("urlPathMaps", own["urlPathMap"])["properties"]
+        for each in paths["pathRules"]:
+            inner = each["properties"]
+            yield tuple(inner["paths"]), inner["backendAddressPool"], inner["backendHttpSettings"]
+        yield (), paths["defaultBackendAddressPool"], paths["defaultBackendHttpSettings"]
+
     def pairs(self) -> Iterator[tuple[Json, Json]]:
         """Each pool with the settings that some rule joins it with, once."""
         seen: set[str] = set()
         for rule in self.rules():
-            own = rule["properties"]
-            pool = self.child("backendAddressPools", own["backendAddressPool"])
-            settings = self.child("backendHttpSettingsCollection", own["backendHttpSettings"])
-            if (name := self._name(pool, settings)) not in seen:
-                seen.add(name)
-                yield pool, settings
+            for _, pool_id, settings_id in self.choices(rule):
+                pool = self.child("backendAddressPools", pool_id)
+                settings = self.child("backendHttpSettingsCollection", settings_id)
+                if (name := self._name(pool, settings)) not in seen:
+                    seen.add(name)
+                    yield pool, settings
 
     def backends(self) -> Iterator[Backend]:
         for pool, settings in self.pairs():
@@ -126,20 +138,29 @@ class _Parts:
             ports.setdefault((listener["frontendIPConfiguration"]["id"].lower(), port), []).append(rule)
         for (frontend_id, port), rules in ports.items():
             frontend = self.child("frontendIPConfigurations", {"id": frontend_id})
-            named = [(self._hosts(rule), self._backend_of(rule)) for rule in rules]
-            routes = tuple(Route(hosts, backend=backend) for hosts, backend in named if hosts)
-            default = next((backend for hosts, backend in named if not hosts), None)
+            routes = tuple(self._routes(rules))
+            default = next((each.backend for each in routes if not each.hosts and not each.paths), None)
+            kept = tuple(each for each in routes if each.hosts or each.paths)
             for number, (address, side) in enumerate(self.addresses(frontend["properties"])):
-                name = name_of(
-                    self.identity.resource_group, self.identity.name, frontend["name"], str(port), str(number)
-                )
-                yield Listener(name, address, port, Mode.HTTP, default, side, routes)
+                words = (self.identity.name, frontend["name"], str(port), str(number))
+                name = name_of(self.identity.resource_group, *words)
+                yield Listener(name, address, port, Mode.HTTP, default, side, kept)
+
+    def _routes(self, rules: Sequence[Json]) -> Iterator[Route]:
+        """Those for a host first, exact names before patterns; each rule's paths before its default."""
+        for rule in sorted(rules, key=lambda each: _rank(self._hosts(each))):
+            hosts = self._hosts(rule)
+            for paths, pool_id, settings_id in self.choices(rule):
+                pool = self.child("backendAddressPools", pool_id)
+                settings = self.child("backendHttpSettingsCollection", settings_id)
+                yield Route(hosts, paths, self._name(pool, settings))
 
     def _hosts(self, rule: Json) -> tuple[str, ...]:
         listener = self.child("httpListeners", rule["properties"]["httpListener"])["properties"]
-        return (listener["hostName"],) if listener.get("hostName") else ()
+        return (listener["hostName"],) if listener.get("hostName") else tuple(listener.get("hostNames") or ())
 
-    def _backend_of(self, rule: Json) -> str:
-        own = rule["properties"]
-        pool = self.child("backendAddressPools", own["backendAddressPool"])
-        return self._name(pool, self.child("backendHttpSettingsCollection", own["backendHttpSettings"]))
+
+def _rank(hosts: tuple[str, ...]) -> int:
+    if not hosts:
+        return 2
+    return 1 if any(mark in each for each in hosts for mark in "*?") else 0

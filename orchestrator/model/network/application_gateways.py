@@ -24,7 +24,9 @@ from orchestrator.model.network.shape import InUse, Shape
 _NO_TLS = "there is no store for certificates; a gateway is kept for plain HTTP"
 _NO_LINK = "there are no services of Azure's to reach"
 _NO_WALL = "no request is looked at"
-_BASIC = "a gateway has rules of type Basic only"
+_NO_REDIRECT = "no request is redirected or rewritten"
+_HOST = r"^[A-Za-z0-9*?]([A-Za-z0-9.*?-]{0,253}[A-Za-z0-9*?])?$"
+_PATH = r"^/[!-)+-~]*\*?$"  # a star stands at its end only
 COLLECTIONS = (
     "gatewayIPConfigurations",
     "frontendIPConfigurations",
@@ -33,6 +35,7 @@ COLLECTIONS = (
     "backendHttpSettingsCollection",
     "httpListeners",
     "requestRoutingRules",
+    "urlPathMaps",
     "probes",
 )
 
@@ -51,6 +54,10 @@ class SettingsReference(Reference):
 
 class ListenerReference(Reference):
     types = (f"{GATEWAY}/httpListeners",)
+
+
+class PathMapReference(Reference):
+    types = (f"{GATEWAY}/urlPathMaps",)
 
 
 class ProbeReference(Reference):
@@ -166,10 +173,17 @@ class ListenerProperties(_Properties):
     frontend_ip_configuration: FrontendReference = Field(alias="frontendIPConfiguration")
     frontend_port: PortReference
     protocol: _Http = Scheme.HTTP
-    host_name: Annotated[str, StringConstraints(max_length=255)] | None = None
+    host_name: Annotated[str, StringConstraints(pattern=_HOST)] | None = None
+    host_names: Annotated[tuple[Annotated[str, StringConstraints(pattern=_HOST)], ...], Field(max_length=5)] = ()
     require_server_name_indication: Annotated[Flag, Only((False,), _NO_TLS)] = False
     ssl_certificate: Annotated[Any, Refused(_NO_TLS)] = None
     ssl_profile: Annotated[Any, Refused(_NO_TLS)] = None
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Self:
+        if self.host_name and self.host_names:
+            raise bad_value("has both hostName and hostNames; use one of them")
+        return self
 
 
 class Listener(Child):
@@ -182,18 +196,60 @@ class RuleType(ArmEnum):
 
 
 class RuleProperties(_Properties):
-    rule_type: Annotated[RuleType, Only((RuleType.BASIC,), _BASIC)] = RuleType.BASIC
+    """``Basic`` has a pool with its settings, ``PathBasedRouting`` a map of paths."""
+
+    rule_type: RuleType = RuleType.BASIC
     priority: Annotated[Whole, Field(ge=1, le=20_000)] | None = None
     http_listener: ListenerReference
-    backend_address_pool: GatewayPoolReference
-    backend_http_settings: SettingsReference
-    url_path_map: Annotated[Any, Refused(_BASIC)] = None
-    redirect_configuration: Annotated[Any, Refused(_BASIC)] = None
-    rewrite_rule_set: Annotated[Any, Refused(_BASIC)] = None
+    backend_address_pool: GatewayPoolReference | None = None
+    backend_http_settings: SettingsReference | None = None
+    url_path_map: PathMapReference | None = None
+    redirect_configuration: Annotated[Any, Refused(_NO_REDIRECT)] = None
+    rewrite_rule_set: Annotated[Any, Refused(_NO_REDIRECT)] = None
+
+    @model_validator(mode="after")
+    def _has_what_its_type_needs(self) -> Self:
+        own = (self.backend_address_pool, self.backend_http_settings)
+        if self.rule_type is RuleType.BASIC and (None in own or self.url_path_map is not None):
+            raise bad_value(
+                "must have backendAddressPool and backendHttpSettings, and no urlPathMap, as it is Basic"
+            )
+        if self.rule_type is RuleType.PATHS and (own != (None, None) or self.url_path_map is None):
+            raise bad_value("must have urlPathMap, and no pool of its own, as it is PathBasedRouting")
+        return self
 
 
 class Rule(Child):
     properties: RuleProperties
+
+
+class PathRuleProperties(_Properties):
+    paths: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=_PATH, max_length=2048)], ...], Field(min_length=1)
+    ]
+    backend_address_pool: GatewayPoolReference
+    backend_http_settings: SettingsReference
+    redirect_configuration: Annotated[Any, Refused(_NO_REDIRECT)] = None
+    rewrite_rule_set: Annotated[Any, Refused(_NO_REDIRECT)] = None
+    firewall_policy: Annotated[Any, Refused(_NO_WALL)] = None
+
+
+class PathRule(Child):
+    properties: PathRuleProperties
+
+
+class PathMapProperties(_Properties):
+    """What no rule's paths take goes to the default."""
+
+    default_backend_address_pool: GatewayPoolReference
+    default_backend_http_settings: SettingsReference
+    default_redirect_configuration: Annotated[Any, Refused(_NO_REDIRECT)] = None
+    default_rewrite_rule_set: Annotated[Any, Refused(_NO_REDIRECT)] = None
+    path_rules: tuple[PathRule, ...] = ()
+
+
+class PathMap(Child):
+    properties: PathMapProperties
 
 
 class ProbeProperties(_Properties):
@@ -235,10 +291,10 @@ class GatewayProperties(ArmModel):
     ssl_profiles: Annotated[Any, Refused(_NO_TLS)] = None
     trusted_root_certificates: Annotated[Any, Refused(_NO_TLS)] = None
     trusted_client_certificates: Annotated[Any, Refused(_NO_TLS)] = None
-    url_path_maps: Annotated[Any, Refused(_BASIC)] = None
-    redirect_configurations: Annotated[Any, Refused(_BASIC)] = None
-    rewrite_rule_sets: Annotated[Any, Refused(_BASIC)] = None
-    custom_error_configurations: Annotated[Any, Refused(_BASIC)] = None
+    url_path_maps: tuple[PathMap, ...] = ()
+    redirect_configurations: Annotated[Any, Refused(_NO_REDIRECT)] = None
+    rewrite_rule_sets: Annotated[Any, Refused(_NO_REDIRECT)] = None
+    custom_error_configurations: Annotated[Any, Refused(_NO_REDIRECT)] = None
     firewall_policy: Annotated[Any, Refused(_NO_WALL)] = None
     web_application_firewall_configuration: Annotated[Any, Refused(_NO_WALL)] = None
     private_link_configurations: Annotated[Any, Refused(_NO_LINK)] = None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from orchestrator.errors import BadInput
 from orchestrator.model.network.application_gateways import SHAPE
 from orchestrator.model.network.traffic import Check, Mode, Route, Side, Stickiness, Traffic
 from orchestrator.model.resource_id import parse_resource_id
@@ -100,3 +103,64 @@ def test_a_pool_is_asked_by_its_settings_probe_or_by_azures_own() -> None:
 
 def test_the_settings_say_how_long_instances_may_take_to_finish() -> None:
     assert gateway_drain_times(IDENTITY, a_gateway()) == {POOL: 20.0}
+
+
+def test_paths_of_a_map_come_before_its_default_and_patterns_of_hosts_after_names() -> None:
+    maps = [
+        child(
+            "paths",
+            defaultBackendAddressPool=own("backendAddressPools", "pool"),
+            defaultBackendHttpSettings=own("backendHttpSettingsCollection", "plain"),
+            pathRules=[
+                child(
+                    "images",
+                    paths=["/images/*", "/logo"],
+                    backendAddressPool=own("backendAddressPools", "pool"),
+                    backendHttpSettings=own("backendHttpSettingsCollection", "sticky"),
+                )
+            ],
+        )
+    ]
+    by_path = child(
+        "rest",
+        ruleType="PathBasedRouting",
+        httpListener=own("httpListeners", "all"),
+        urlPathMap=own("urlPathMaps", "paths"),
+        priority=1,
+    )
+    listeners = [
+        listener("all"),
+        listener("any", hostNames=["*.example", "shop.other"]),
+        listener("shop", hostName="shop.example"),
+    ]
+    rules = [by_path, rule("any", "any", "plain", priority=2), rule("shop", "shop", "sticky", priority=3)]
+    [found] = told(a_gateway(urlPathMaps=maps, httpListeners=listeners, requestRoutingRules=rules)).listeners
+    assert found.routes == (
+        Route(("shop.example",), (), "rg.gw.pool.sticky"),
+        Route(("*.example", "shop.other"), (), "rg.gw.pool.plain"),
+        Route((), ("/images/*", "/logo"), "rg.gw.pool.sticky"),
+    )
+    assert found.backend == "rg.gw.pool.plain"
+
+
+@pytest.mark.parametrize(
+    "rule_change",
+    [
+        {"ruleType": "PathBasedRouting"},
+        {"ruleType": "Basic", "urlPathMap": own("urlPathMaps", "paths")},
+    ],
+)
+def test_a_rule_has_what_its_type_needs_and_nothing_else(rule_change: Json) -> None:
+    with pytest.raises(BadInput):
+        a_gateway(requestRoutingRules=[rule("rest", "all", "plain", **rule_change)])
+
+
+def test_a_map_that_is_not_there_is_named() -> None:
+    lost = child(
+        "rest",
+        ruleType="PathBasedRouting",
+        httpListener=own("httpListeners", "all"),
+        urlPathMap=own("urlPathMaps", "nobody"),
+    )
+    with pytest.raises(BadInput, match="nobody"):
+        a_gateway(requestRoutingRules=[lost])
