@@ -12,7 +12,7 @@ from orchestrator.images.versions import ImageVersion
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.arm.storage import ImageReference
-from orchestrator.model.guest import GuestSpec
+from orchestrator.model.guest import GuestSpec, Nic
 from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
@@ -60,8 +60,7 @@ class CatalogueSpecMaker:
             size.memory_mib,
             self._catalogue.files(image),
             seed,
-            row.mac,
-            network,
+            (Nic(row.mac, network, (row.address,)),),
             storage.os_disk.disk_size_gib or size.os_disk_gib,
         )
 

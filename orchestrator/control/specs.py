@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from orchestrator.errors import NotFound
-from orchestrator.model.addresses import AddressSpace, mac_of
+from orchestrator.model.addresses import AddressSpace
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.scale_set import ScaleSetResource
-from orchestrator.model.guest import Boot, GuestSpec, ImageFiles
+from orchestrator.model.guest import Boot, GuestSpec, ImageFiles, Nic
 from orchestrator.model.instance import Instance
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
@@ -71,7 +71,9 @@ class SimulatedSpecMaker:
         size = self._sizes.get(resource.sku.name)
         image = ImageFiles("simulated", f"{row.image_version or 'none':>064}", 64 << 20, Boot.DIRECT_KERNEL)
         name = domain_name(record, row)
-        return GuestSpec(owner, name, size.vcpus, size.memory_mib, image, b"", mac_of(owner), network)
+        return GuestSpec(
+            owner, name, size.vcpus, size.memory_mib, image, b"", (Nic(row.mac, network, (row.address,)),)
+        )
 
     def new_host_key(self) -> tuple[str, str]:
         self._keys += 1

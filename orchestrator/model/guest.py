@@ -101,8 +101,24 @@ class ImageFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Nic:
+    """A virtio card of a guest on one of its host's networks.
+
+    ``addresses`` are those that are its own, IPv4 and IPv6, without lengths. ``queues`` above 1 is multiqueue
+    virtio. ``filter`` names the network filter of its host that it goes through, where it goes through one.
+    """
+
+    mac: str
+    network: str
+    addresses: tuple[str, ...] = ()
+    queues: int = 1
+    filter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GuestSpec:
-    """All that a host needs to make one guest. ``disk_gib`` of ``None`` keeps the image's own size."""
+    """All that a host needs to make one guest. ``disk_gib`` of ``None`` keeps the image's own size. The first of
+    ``nics`` is the primary one."""
 
     owner: Owner
     name: str
@@ -110,8 +126,7 @@ class GuestSpec:
     memory_mib: int
     image: ImageFiles
     seed_iso: bytes
-    mac: str
-    network: str
+    nics: tuple[Nic, ...]
     disk_gib: int | None = None
 
 

@@ -25,7 +25,7 @@ from orchestrator.hosts.libvirt.acceleration import choose_accelerator
 from orchestrator.hosts.libvirt.domain_xml import GuestPaths, domain_xml
 from orchestrator.images.catalogue import Catalogue
 from orchestrator.model.addresses import mac_of
-from orchestrator.model.guest import GuestSpec, ImageFiles, Owner
+from orchestrator.model.guest import GuestSpec, ImageFiles, Nic, Owner
 
 ASK_EVERY_S = 0.05
 GIVE_UP_AFTER_S = 180.0
@@ -77,7 +77,7 @@ def _work(config: Config, number: int, files: ImageFiles) -> Work:
             bytes(64),
         )
     )
-    spec = GuestSpec(owner, f"floor_{number}", 1, 96, files, seed, mac_of(owner), host.network)
+    spec = GuestSpec(owner, f"floor_{number}", 1, 96, files, seed, (Nic(mac_of(owner), host.network),))
     return Work(host.uri, host.pool, spec, _paths(host.uri, host.pool, spec), address, host.tb_cache_mib)
 
 

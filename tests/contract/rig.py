@@ -19,6 +19,7 @@ from orchestrator.model.guest import (
     HostEventKind,
     HostView,
     ImageFiles,
+    Nic,
     Owner,
     Power,
     SeenGuest,
@@ -81,10 +82,12 @@ class Rig(ABC):
             memory_mib=32,
             image=self.image,
             seed_iso=bytes([instance_id % 256]) * 70_000,
-            mac=f"52:54:00:{self.installation[0:2]}:{self.installation[2:4]}:{instance_id % 256:02x}",
-            network=self.network,
+            nics=(Nic(self.mac(instance_id), self.network),),
         )
         return replace(made, **changes)
+
+    def mac(self, instance_id: int) -> str:
+        return f"52:54:00:{self.installation[0:2]}:{self.installation[2:4]}:{instance_id % 256:02x}"
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Host]:

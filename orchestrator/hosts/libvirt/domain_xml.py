@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from orchestrator.errors import HostRefused
 from orchestrator.hosts.libvirt.acceleration import Accelerator
 from orchestrator.hosts.libvirt.tags import tag_element
-from orchestrator.model.guest import Boot, GuestSpec
+from orchestrator.model.guest import Boot, GuestSpec, Nic
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
@@ -54,8 +54,9 @@ def domain_xml(spec: GuestSpec, paths: GuestPaths, accelerator: Accelerator, tb_
 def _check(spec: GuestSpec) -> None:
     if not _NAME.fullmatch(spec.name):
         raise HostRefused(f"'{spec.name}' cannot be a domain's name: letters, digits, '.', '_' and '-' only")
-    if not _MAC.fullmatch(spec.mac):
-        raise HostRefused(f"'{spec.mac}' is not a MAC address")
+    for nic in spec.nics:
+        if not _MAC.fullmatch(nic.mac):
+            raise HostRefused(f"'{nic.mac}' is not a MAC address")
 
 
 def _add_boot(domain: ET.Element, spec: GuestSpec, paths: GuestPaths, accelerator: Accelerator) -> None:
@@ -98,12 +99,8 @@ def _add_devices(domain: ET.Element, spec: GuestSpec, paths: GuestPaths) -> None
     devices = ET.SubElement(domain, "devices")
     _add_disk(devices, paths)
     _add_seed(devices, paths)
-    interface = ET.SubElement(devices, "interface", type="network")
-    ET.SubElement(interface, "mac", address=spec.mac)
-    ET.SubElement(interface, "source", network=spec.network)
-    ET.SubElement(interface, "model", type="virtio")
-    # Guests boot from their disk or kernel; loading the card's network boot program costs time for nothing.
-    ET.SubElement(interface, "rom", enabled="no")
+    for nic in spec.nics:
+        _add_nic(devices, nic)
     serial = ET.SubElement(devices, "serial", type="pty")
     ET.SubElement(serial, "log", file=paths.log, append="on")
     console = ET.SubElement(devices, "console", type="pty")
@@ -115,6 +112,17 @@ def _add_devices(domain: ET.Element, spec: GuestSpec, paths: GuestPaths) -> None
     ET.SubElement(devices, "controller", type="usb", model="none")
     ET.SubElement(ET.SubElement(devices, "video"), "model", type="none")
     _place_on_root_bus(devices)
+
+
+def _add_nic(devices: ET.Element, nic: Nic) -> None:
+    interface = ET.SubElement(devices, "interface", type="network")
+    ET.SubElement(interface, "mac", address=nic.mac)
+    ET.SubElement(interface, "source", network=nic.network)
+    ET.SubElement(interface, "model", type="virtio")
+    if nic.queues > 1:
+        ET.SubElement(interface, "driver", queues=str(nic.queues))
+    # Guests boot from their disk or kernel; loading the card's network boot program costs time for nothing.
+    ET.SubElement(interface, "rom", enabled="no")
 
 
 def _place_on_root_bus(devices: ET.Element) -> None:

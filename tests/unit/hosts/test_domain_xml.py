@@ -12,7 +12,7 @@ from orchestrator.hosts.libvirt.acceleration import Accelerator
 from orchestrator.hosts.libvirt.domain_xml import GuestPaths, domain_xml
 from orchestrator.hosts.libvirt.facts import read_facts
 from orchestrator.hosts.libvirt.tags import owner_in
-from orchestrator.model.guest import Boot, GuestSpec, ImageFiles, Owner
+from orchestrator.model.guest import Boot, GuestSpec, ImageFiles, Nic, Owner
 
 TCG = Accelerator("tcg", "", "x86_64")
 KVM = Accelerator("kvm", "", "x86_64")
@@ -20,7 +20,9 @@ IMAGE = ImageFiles(
     "/i/disk", "a" * 64, 1 << 30, Boot.DIRECT_KERNEL, "/i/k", "b" * 64, "/i/r", "c" * 64, "quiet <&>"
 )
 PATHS = GuestPaths(disk="/p/d", base="/p/b", seed="/p/s", log="/p/l", kernel="/p/k", initrd="/p/i")
-SPEC = GuestSpec(Owner("0a0b0c0d", "0123456789ab", 3, 2), "web_3", 2, 96, IMAGE, b"", "52:54:00:00:00:03", "fabric")
+SPEC = GuestSpec(
+    Owner("0a0b0c0d", "0123456789ab", 3, 2), "web_3", 2, 96, IMAGE, b"", (Nic("52:54:00:00:00:03", "fabric"),)
+)
 
 
 def build(spec: GuestSpec = SPEC, accelerator: Accelerator = TCG) -> ET.Element:
@@ -100,7 +102,7 @@ def test_a_name_that_is_no_domain_name_is_refused(name: str) -> None:
 @pytest.mark.parametrize("mac", ["", "52:54:00:00:00", "52:54:00:00:00:0g", "52:54:00:00:00:03'/>"])
 def test_a_mac_that_is_none_is_refused(mac: str) -> None:
     with pytest.raises(HostRefused):
-        build(replace(SPEC, mac=mac))
+        build(replace(SPEC, nics=(Nic(mac, "fabric"),)))
 
 
 def test_an_architecture_without_a_machine_type_is_refused() -> None:
@@ -109,6 +111,6 @@ def test_an_architecture_without_a_machine_type_is_refused() -> None:
 
 
 def test_a_networks_name_stays_text() -> None:
-    domain = build(replace(SPEC, network="x'/><evil a='"))
+    domain = build(replace(SPEC, nics=(Nic("52:54:00:00:00:03", "x'/><evil a='"),)))
     assert domain.find("devices/interface/source").get("network") == "x'/><evil a='"
     assert domain.find(".//evil") is None
