@@ -32,7 +32,7 @@ def _show(report: FrontReport) -> Json:
         "port": listener.port,
         "side": listener.side.value,
         "mode": listener.mode.value,
-        "isTls": listener.certificate_pem is not None,
+        "isTls": listener.tls is not None,
         "members": [_member(each) for each in report.members],
     }
 

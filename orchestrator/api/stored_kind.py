@@ -19,6 +19,7 @@ from orchestrator.model.arm.scale_set import canonical_location
 from orchestrator.model.arm.statuses import Json, stable_uuid
 from orchestrator.model.arm.warnings import with_warnings
 from orchestrator.model.network.references import Use
+from orchestrator.model.network.secret_members import split, with_kept
 from orchestrator.model.network.shape import Shape, check_name, replaced
 from orchestrator.model.resource import StoredResource
 from orchestrator.model.resource_id import ResourceId
@@ -27,7 +28,8 @@ from orchestrator.model.scale_set import Event, EventPhase, Operation
 log = structlog.get_logger()
 
 Completion = Callable[[Api, ResourceId, StoredResource | None, Json], Json]
-"""Adds to a canonical body what is given by us and kept with it; may look at what stood there before."""
+"""Adds to a canonical body what is given by us and kept with it; may look at what stood there before. The body has
+its secrets in it, those that were given and those that are kept."""
 
 
 def _as_it_is(_api: Api, _own: ResourceId, _before: StoredResource | None, made: Json) -> Json:
@@ -106,14 +108,16 @@ class StoredKind:
         made = resolved(api, made, own)
         for check in self.checks:
             check(api, own, made)
-        made = self.complete(api, own, before, made)
+        made = with_kept(made, before.secrets if before else {}, self.shape.secrets)
+        made, secrets = split(self.complete(api, own, before, made), self.shape.secrets)
+        now = api.now()
         if before is None:
-            now = api.now()
-            return StoredResource(identity, location or api.site().location, made, created_at=now, changed_at=now)
-        if made == before.body:
+            place = location or api.site().location
+            return StoredResource(identity, place, made, secrets, created_at=now, changed_at=now)
+        if (made, secrets) == (before.body, before.secrets):
             return before
         self._check_removed(api, before, made)
-        return before.but(body=made, changed_at=api.now(), version=before.version + 1)
+        return before.but(body=made, secrets=secrets, changed_at=now, version=before.version + 1)
 
     def _check_removed(self, api: Api, before: StoredResource, made: Json) -> None:
         for collection in self.shape.collections:

@@ -87,7 +87,9 @@ class FrontView:
         balanced = [
             balancer_traffic(each.id, each.body, self._addresses, places, ports) for each in known.balancers
         ]
-        gates = [gateway_traffic(each.id, each.body, self._addresses, places) for each in known.gateways]
+        gates = [
+            gateway_traffic(each.id, each.body, self._addresses, places, each.secrets) for each in known.gateways
+        ]
         return joined([*balanced, *gates])
 
     def _addresses(self, frontend: Json) -> Sequence[Address]:

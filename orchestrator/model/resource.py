@@ -51,7 +51,7 @@ class StoredResource:
     id: ResourceId
     location: str
     body: Mapping[str, Any]
-    secrets: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
     created_at: float = 0.0
     changed_at: float = 0.0
     version: int = 1

@@ -8,8 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from orchestrator.model.network.traffic import Backend, Check, Listener, Member, Mode, Route, Stickiness, Traffic
+from orchestrator.model.network.certificates import root_pem
+from orchestrator.model.network.secret_members import secret_path
+from orchestrator.model.network.traffic import (
+    Backend,
+    BackendTls,
+    Certificate,
+    Check,
+    Listener,
+    Member,
+    Mode,
+    Redirect,
+    Route,
+    Stickiness,
+    Tls,
+    Traffic,
+    certificate,
+)
 from orchestrator.model.resource_id import ResourceId
 from orchestrator.plan.traffic import Addresses, Json, Place, name_of
 
@@ -20,21 +37,27 @@ _DEFAULT_PROBE: Json = {
     "timeout": 30,
 }  # Azure's, where none is named
 _WELL = ((200, 399),)
+_CODES = {"Permanent": 301, "Found": 302, "SeeOther": 303, "Temporary": 307}
+_PORTS = {"http": 80, "https": 443}
 
 
 def gateway_traffic(
-    identity: ResourceId, body: Json, addresses: Addresses, places: Mapping[str, Sequence[Place]]
+    identity: ResourceId,
+    body: Json,
+    addresses: Addresses,
+    places: Mapping[str, Sequence[Place]],
+    secrets: Mapping[str, Any],
 ) -> Traffic:
     """What a Microsoft.Network/applicationGateways does. ``places`` are those in each pool, by its id in small
-    letters."""
-    parts = _Parts(identity, body["properties"], addresses, places)
+    letters; ``secrets`` are the gateway's own, with the keys of its certificates."""
+    parts = _Parts(identity, body["properties"], addresses, places, secrets)
     listeners = tuple(parts.listeners())
     return Traffic(listeners, tuple(parts.backends()))
 
 
 def gateway_drain_times(identity: ResourceId, body: Json) -> dict[str, float]:
     """How long instances of each pool may take to finish, where the settings that a rule joins it with say so."""
-    parts = _Parts(identity, body["properties"], lambda _: (), {})
+    parts = _Parts(identity, body["properties"], lambda _: (), {}, {})
     found: dict[str, float] = {}
     for pool, settings in parts.pairs():
         draining = settings["properties"].get("connectionDraining") or {}
@@ -45,6 +68,16 @@ def gateway_drain_times(identity: ResourceId, body: Json) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Way:
+    """Where requests of one rule for some paths go: to a pool as its settings say, or elsewhere."""
+
+    paths: tuple[str, ...]
+    pool: Json | None
+    settings: Json | None
+    redirect: Json | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Parts:
     """One gateway's document, with what its parts refer to."""
 
@@ -52,6 +85,7 @@ class _Parts:
     properties: Json
     addresses: Addresses
     places: Mapping[str, Sequence[Place]]
+    secrets: Mapping[str, Any]
 
     def children(self, collection: str) -> Sequence[Json]:
         return self.properties.get(collection) or ()
@@ -62,48 +96,62 @@ class _Parts:
         own = f"{self.identity}/{collection}/".lower()
         return next(each for each in self.children(collection) if f"{own}{each['name'].lower()}" == wanted)
 
+    def found(self, collection: str, reference: Json | None) -> Json | None:
+        return self.child(collection, reference) if reference else None
+
     def rules(self) -> Iterator[Json]:
         """In their order: what has a priority goes by it, and before what has none."""
         given = list(self.children("requestRoutingRules"))
         yield from sorted(given, key=lambda rule: rule["properties"].get("priority") or 1 << 31)
 
-    # Backends: one for each pool with its settings
-
-    def choices(self, rule: Json) -> Iterator[tuple[tuple[str, ...], Json, Json]]:
-        """Where a rule leads: paths, pool and settings; what is for all other paths comes last, without any."""
+    def ways(self, rule: Json) -> Iterator[_Way]:
+        """Those of a rule; what is for all other paths comes last, without any."""
         own = rule["properties"]
         if own["ruleType"] == "Basic":
-            yield (), own["backendAddressPool"], own["backendHttpSettings"]
+            yield self._way((), own, "backendAddressPool", "backendHttpSettings", "redirectConfiguration")
             return
         paths = self.child("urlPathMaps", own["urlPathMap"])["properties"]
         for each in paths["pathRules"]:
             inner = each["properties"]
-            yield tuple(inner["paths"]), inner["backendAddressPool"], inner["backendHttpSettings"]
-        yield (), paths["defaultBackendAddressPool"], paths["defaultBackendHttpSettings"]
+            names = ("backendAddressPool", "backendHttpSettings", "redirectConfiguration")
+            yield self._way(tuple(inner["paths"]), inner, *names)
+        names = ("defaultBackendAddressPool", "defaultBackendHttpSettings", "defaultRedirectConfiguration")
+        yield self._way((), paths, *names)
+
+    def _way(self, paths: tuple[str, ...], own: Json, pool: str, settings: str, redirect: str) -> _Way:
+        return _Way(
+            paths,
+            self.found("backendAddressPools", own.get(pool)),
+            self.found("backendHttpSettingsCollection", own.get(settings)),
+            self.found("redirectConfigurations", own.get(redirect)),
+        )
+
+    # Backends: one for each pool with its settings
 
     def pairs(self) -> Iterator[tuple[Json, Json]]:
         """Each pool with the settings that some rule joins it with, once."""
         seen: set[str] = set()
-        for rule in self.rules():
-            for _, pool_id, settings_id in self.choices(rule):
-                pool = self.child("backendAddressPools", pool_id)
-                settings = self.child("backendHttpSettingsCollection", settings_id)
-                if (name := self._name(pool, settings)) not in seen:
-                    seen.add(name)
-                    yield pool, settings
+        for way in (each for rule in self.rules() for each in self.ways(rule)):
+            if way.pool is None or way.settings is None:
+                continue
+            if (name := self._name(way.pool, way.settings)) not in seen:
+                seen.add(name)
+                yield way.pool, way.settings
 
     def backends(self) -> Iterator[Backend]:
         for pool, settings in self.pairs():
             own = settings["properties"]
-            check = self._check(own)
             is_sticky = own["cookieBasedAffinity"] == "Enabled"
             yield Backend(
                 self._name(pool, settings),
                 Mode.HTTP,
                 tuple(self._members(pool, own["port"])),
-                check,
+                self._check(own),
                 Stickiness.COOKIE if is_sticky else Stickiness.NONE,
+                cookie=own.get("affinityCookieName") or "ApplicationGatewayAffinity",
+                tls=self._backend_tls(own) if own["protocol"] == "Https" else None,
                 idle_timeout_s=float(own["requestTimeout"]),
+                host_header=own.get("hostName"),
             )
 
     def _members(self, pool: Json, port: int) -> Iterator[Member]:
@@ -111,17 +159,28 @@ class _Parts:
             if (member := place.member(port, is_checked=True)) is not None:
                 yield member
 
+    def _backend_tls(self, settings: Json) -> BackendTls:
+        roots = [self.child("trustedRootCertificates", each) for each in settings["trustedRootCertificates"]]
+        return BackendTls(
+            settings.get("sniName") or settings.get("hostName"),
+            settings["validateCertChainAndExpiry"],
+            tuple(root_pem(each["properties"]["data"]) for each in roots),
+        )
+
     def _check(self, settings: Json) -> Check:
         probe = self.child("probes", settings["probe"])["properties"] if settings.get("probe") else _DEFAULT_PROBE
+        match = probe.get("match") or {}
+        picks = probe.get("pickHostNameFromBackendHttpSettings")
         return Check(
-            "http",
-            settings["port"],
+            settings["protocol"].lower(),
+            probe.get("port") or settings["port"],
             float(probe["interval"]),
             probe["path"],
-            probe.get("host"),
+            settings.get("hostName") if picks else probe.get("host"),
             fall=probe["unhealthyThreshold"],
             timeout_s=float(probe["timeout"]),
-            statuses=_WELL,
+            statuses=tuple(_range(each) for each in match.get("statusCodes") or ()) or _WELL,
+            body=match.get("body") or None,
         )
 
     def _name(self, pool: Json, settings: Json) -> str:
@@ -133,34 +192,90 @@ class _Parts:
         """One for each address and port, with a route for each rule whose listener has a host name."""
         ports: dict[tuple[str, int], list[Json]] = {}
         for rule in self.rules():
-            listener = self.child("httpListeners", rule["properties"]["httpListener"])["properties"]
-            port = self.child("frontendPorts", listener["frontendPort"])["properties"]["port"]
-            ports.setdefault((listener["frontendIPConfiguration"]["id"].lower(), port), []).append(rule)
+            listener = self._listener(rule)
+            ports.setdefault((listener["frontendIPConfiguration"]["id"].lower(), self._port(listener)), []).append(
+                rule
+            )
         for (frontend_id, port), rules in ports.items():
             frontend = self.child("frontendIPConfigurations", {"id": frontend_id})
-            routes = tuple(self._routes(rules))
-            default = next((each.backend for each in routes if not each.hosts and not each.paths), None)
-            kept = tuple(each for each in routes if each.hosts or each.paths)
+            routes, default = self._routes(rules)
+            tls = self._tls(rules)
             for number, (address, side) in enumerate(self.addresses(frontend["properties"])):
                 words = (self.identity.name, frontend["name"], str(port), str(number))
                 name = name_of(self.identity.resource_group, *words)
-                yield Listener(name, address, port, Mode.HTTP, default, side, kept)
+                yield Listener(name, address, port, Mode.HTTP, default, side, routes, tls)
 
-    def _routes(self, rules: Sequence[Json]) -> Iterator[Route]:
-        """Those for a host first, exact names before patterns; each rule's paths before its default."""
-        for rule in sorted(rules, key=lambda each: _rank(self._hosts(each))):
-            hosts = self._hosts(rule)
-            for paths, pool_id, settings_id in self.choices(rule):
-                pool = self.child("backendAddressPools", pool_id)
-                settings = self.child("backendHttpSettingsCollection", settings_id)
-                yield Route(hosts, paths, self._name(pool, settings))
+    def _listener(self, rule: Json) -> Json:
+        found: Json = self.child("httpListeners", rule["properties"]["httpListener"])["properties"]
+        return found
 
-    def _hosts(self, rule: Json) -> tuple[str, ...]:
-        listener = self.child("httpListeners", rule["properties"]["httpListener"])["properties"]
-        return (listener["hostName"],) if listener.get("hostName") else tuple(listener.get("hostNames") or ())
+    def _port(self, listener: Json) -> int:
+        return int(self.child("frontendPorts", listener["frontendPort"])["properties"]["port"])
+
+    def _routes(self, rules: Sequence[Json]) -> tuple[tuple[Route, ...], str | None]:
+        """Those for a host first, exact names before patterns; each rule's paths before its default. And where all
+        else goes, if that needs no route."""
+        found = [
+            self._route(_hosts(self._listener(rule)), way)
+            for rule in sorted(rules, key=lambda each: _rank(_hosts(self._listener(each))))
+            for way in self.ways(rule)
+        ]
+        last = found[-1]
+        if last == Route(backend=last.backend):
+            return tuple(found[:-1]), last.backend
+        return tuple(found), None
+
+    def _route(self, hosts: tuple[str, ...], way: _Way) -> Route:
+        if way.pool is not None and way.settings is not None:
+            prefix = way.settings["properties"].get("path")
+            return Route(hosts, way.paths, self._name(way.pool, way.settings), path_prefix=prefix)
+        own = way.redirect["properties"] if way.redirect else {}
+        target = own.get("targetUrl") or self._url(self.child("httpListeners", own["targetListener"])["properties"])
+        code, keeps = _CODES[own["redirectType"]], (own["includePath"], own["includeQueryString"])
+        return Route(hosts, way.paths, redirect=Redirect(target, code, *keeps))
+
+    def _url(self, listener: Json) -> str:
+        """A listener's own, without a path. One of several host names, or of a pattern, is the one asked for."""
+        scheme, port, hosts = listener["protocol"].lower(), self._port(listener), _hosts(listener)
+        host = hosts[0] if len(hosts) == 1 and not _is_pattern(hosts[0]) else "*"
+        return f"{scheme}://{host}" + ("" if port == _PORTS[scheme] else f":{port}")
+
+    def _tls(self, rules: Sequence[Json]) -> Tls | None:
+        """Who names no host that is known gets the certificate of the listener without one, or else of the first
+        rule; nothing where all listeners require a name."""
+        held = [self._listener(rule) for rule in rules]
+        if held[0]["protocol"] != "Https":
+            return None
+        named = [self._certificate(each) for each in held]
+        default = next((each for each in named if not each.hosts), certificate(named[0].pem))
+        is_strict = all(each["requireServerNameIndication"] for each in held)
+        least = (self.properties.get("sslPolicy") or {}).get("minProtocolVersion") or "TLSv1_2"
+        return Tls(
+            tuple(each for each in named if each.hosts),
+            None if is_strict else default,
+            least.replace("_", "."),
+            self.properties["enableHttp2"],
+        )
+
+    def _certificate(self, listener: Json) -> Certificate:
+        name = self.child("sslCertificates", listener["sslCertificate"])["name"]
+        return certificate(self.secrets[secret_path("sslCertificates", name, "pem")], _hosts(listener))
+
+
+def _hosts(listener: Json) -> tuple[str, ...]:
+    return (listener["hostName"],) if listener.get("hostName") else tuple(listener.get("hostNames") or ())
+
+
+def _is_pattern(host: str) -> bool:
+    return any(mark in host for mark in "*?")
 
 
 def _rank(hosts: tuple[str, ...]) -> int:
     if not hosts:
         return 2
-    return 1 if any(mark in each for each in hosts for mark in "*?") else 0
+    return 1 if any(map(_is_pattern, hosts)) else 0
+
+
+def _range(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    return int(low), int(high or low)

@@ -25,6 +25,7 @@ from orchestrator.model.network.traffic import (
     Member,
     MemberState,
     Mode,
+    Redirect,
     Route,
     Stickiness,
     Traffic,
@@ -330,7 +331,7 @@ def test_paths_and_hosts_lead_to_their_backends(servers: list[Server], tmp_path:
     async def go() -> None:
         images, videos, rest = (Backend(f"b{n}", Mode.HTTP, (each.member(),)) for n, each in enumerate(servers))
         routes = (
-            Route(("shop.example",), ("/old",), redirect="http://new.example/here", redirect_code=302),
+            Route(("shop.example",), ("/old",), redirect=Redirect("http://new.example/here", 302)),
             Route(("shop.example",), ("/images/*", "/logo"), "b0"),
             Route(("*.video.example",), (), "b1"),
         )
@@ -408,7 +409,7 @@ def test_what_cannot_be_one_line_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
         quoted(text)
     with pytest.raises(BadInput):
-        render(traffic(Member(text, "127.0.0.1", 80)), PLACE, {})
+        render(traffic(Member(text, "127.0.0.1", 80)), PLACE)
 
 
 @pytest.mark.parametrize("text", ["a b", "it's", '"', "#", "%[src]", "$HOME", "\\", "{ x }"])
@@ -424,8 +425,8 @@ def test_hostile_words_stay_words(text: str, tmp_path: Path) -> None:
 
 def test_the_same_traffic_is_the_same_text() -> None:
     wanted = traffic(Member("a", "fd00::1", 80), Member("b", "10.0.0.1", 0))
-    text = render(wanted, PLACE, {})
-    assert text == render(wanted, PLACE, {})
+    text = render(wanted, PLACE)
+    assert text == render(wanted, PLACE)
     assert "server a [fd00::1]:80 check" in text
     assert "server b 10.0.0.1 check" in text
     assert text.rstrip().endswith("fall 1")

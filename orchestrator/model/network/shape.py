@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import BadInput, ErrorDetail
@@ -17,6 +17,7 @@ from orchestrator.model.arm.base import ArmModel
 from orchestrator.model.arm.merge import member
 from orchestrator.model.arm.problems import parsed, raise_problems
 from orchestrator.model.arm.warnings import Notice
+from orchestrator.model.network.secret_members import Members
 from orchestrator.model.resource_id import ResourceId
 
 Json = dict[str, Any]
@@ -47,7 +48,8 @@ class InUse:
 class Shape:
     """``collections`` names the arrays of children in ``properties``; ``addressable`` those that have addresses.
     ``given`` takes out of what a client sends what the views have of our making. ``rules`` look at a canonical
-    body. ``show`` adds to a view what is only shown. ``name`` is what the name of a resource matches."""
+    body. ``show`` adds to a view what is only shown. ``name`` is what the name of a resource matches. ``secrets``
+    names the write-only members of children, by their collection."""
 
     model: type[ArmModel]
     type: str
@@ -60,6 +62,7 @@ class Shape:
     show: Callable[[Json], None] = _nothing_more
     name: str = r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9_])?$"
     has_guid: bool = True
+    secrets: Members = field(default_factory=dict)
 
     def parse(self, body: Mapping[str, Any], identity: ResourceId) -> Json:
         """The canonical body. Raises ``BadInput`` that names every offence at once."""

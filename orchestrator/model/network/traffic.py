@@ -7,7 +7,8 @@ is left alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -59,6 +60,17 @@ class Check:
     fall: int = 1
     timeout_s: float | None = None
     statuses: tuple[tuple[int, int], ...] = ((200, 200),)
+    body: str | None = None  # what has to be in the answer
+
+
+@dataclass(frozen=True, slots=True)
+class BackendTls:
+    """HTTPS to members. ``name`` is what they are told before the handshake, and whom their certificate has to be
+    for where it is verified: against ``roots`` (PEM), or without any against the machine's own."""
+
+    name: str | None = None
+    is_verified: bool = False
+    roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +83,65 @@ class Backend:
     check: Check | None = None
     stickiness: Stickiness = Stickiness.NONE
     cookie: str = "ApplicationGatewayAffinity"
-    is_tls: bool = False  # HTTPS to the members, whose certificate is not verified
+    tls: BackendTls | None = None
     idle_timeout_s: float = 240.0
     host_header: str | None = None  # HTTP: what members are told instead of what the client asked for
 
 
 @dataclass(frozen=True, slots=True)
+class Redirect:
+    """To ``target``, an absolute URL, whose host may be ``*``: the one that was asked for. What is kept of the
+    request's own follows it."""
+
+    target: str
+    code: int = 301
+    keeps_path: bool = False
+    keeps_query: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """HTTP: requests for one of ``hosts`` (``*`` stands for a label's worth of anything; none: any host) and one of
-    ``paths`` (``/x/*`` is a prefix; none: any path) go to ``backend``, or are sent to ``redirect``, an absolute
-    URL."""
+    ``paths`` (``/x/*`` is a prefix; none: any path) go to ``backend``, or are redirected. ``path_prefix`` stands
+    before what is left of the path when that prefix is taken away."""
 
     hosts: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     backend: str | None = None
-    redirect: str | None = None
-    redirect_code: int = 301
-    keeps_path: bool = False  # the request's own path and query follow ``redirect``
+    redirect: Redirect | None = None
+    path_prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Chain and key, for clients that name one of ``hosts`` before the handshake. ``digest`` tells it from others,
+    in logs and configurations too, which never have the key."""
+
+    digest: str
+    hosts: tuple[str, ...]
+    pem: str = field(repr=False)
+
+
+def certificate(pem: str, hosts: tuple[str, ...] = ()) -> Certificate:
+    """With its digest."""
+    return Certificate(hashlib.sha256(pem.encode()).hexdigest()[:32], hosts, pem)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Of a listener. ``default`` is for clients that name no host, or one that no certificate is for; without it
+    they get no answer."""
+
+    certificates: tuple[Certificate, ...]
+    default: Certificate | None = None
+    minimum: str = "TLSv1.2"  # or TLSv1.3
+    speaks_h2: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A port of an address. Routes are tried in their order; what none takes goes to ``backend`` (none: HTTP 404,
-    or closed). ``certificate_pem`` (chain and key) makes it TLS."""
+    or closed)."""
 
     name: str
     address: str
@@ -102,7 +150,7 @@ class Listener:
     backend: str | None
     side: Side = Side.GUESTS
     routes: tuple[Route, ...] = ()
-    certificate_pem: str | None = None
+    tls: Tls | None = None
     idle_timeout_s: float = 240.0
 
 

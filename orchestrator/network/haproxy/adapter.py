@@ -14,6 +14,7 @@ from pathlib import Path
 
 from orchestrator.errors import BalancerError
 from orchestrator.model.network.traffic import Backend, Member, MemberSight, MemberState, Side, Stickiness, Traffic
+from orchestrator.network.haproxy.files import drop_stale_tls, write_tls, write_whole
 from orchestrator.network.haproxy.process import MACHINE, Process
 from orchestrator.network.haproxy.rendering import (
     Place,
@@ -44,6 +45,7 @@ class HaproxyBalancer:
             _cookie_key(folder / "cookie.key"),
             MACHINE if machine_namespace_fd is not None else None,
             _USER if os.geteuid() == 0 and _is_there(_USER) else None,
+            str(folder),
         )
         self._runtime = Runtime(self._place.socket)
         self._configuration = folder / "haproxy.cfg"
@@ -54,6 +56,7 @@ class HaproxyBalancer:
             traffic = self._one_sided(traffic)
             if not traffic.listeners:
                 self._process.stop()
+                drop_stale_tls(self._folder, traffic)
             elif self._process.find() is None or self._running_skeleton() != fingerprint(traffic):
                 await self._reload(traffic)
             else:
@@ -95,14 +98,9 @@ class HaproxyBalancer:
         return found[1] if found else None
 
     def _written(self, traffic: Traffic, name: str) -> Path:
-        certificates: dict[str, str] = {}
-        for each in traffic.listeners:
-            if each.certificate_pem is not None:
-                digest = hashlib.sha256(each.certificate_pem.encode()).hexdigest()[:16]
-                certificates[each.name] = str(self._folder / f"{digest}.pem")
-                _write(Path(certificates[each.name]), each.certificate_pem)
+        write_tls(self._folder, traffic)
         path = self._folder / f"{name}.cfg"
-        _write(path, render(traffic, self._place, certificates))
+        write_whole(path, render(traffic, self._place))
         return path
 
     # Changes
@@ -115,6 +113,7 @@ class HaproxyBalancer:
         before = await self._keep_states()
         await self._process.start(trial, self._place.socket)
         trial.replace(self._configuration)
+        drop_stale_tls(self._folder, traffic)
         if before is not None:
             await self._runtime.tell(
                 [
@@ -131,7 +130,7 @@ class HaproxyBalancer:
         if self._process.find() is None:
             state.unlink(missing_ok=True)
             return None
-        _write(state, await self._runtime.ask("show servers state"), mode=0o644)
+        write_whole(state, await self._runtime.ask("show servers state"), mode=0o644)
         return frozenset(await self._runtime.servers())
 
     async def _adjust(self, traffic: Traffic) -> None:
@@ -144,7 +143,7 @@ class HaproxyBalancer:
         changes = [command for server in gone for command in _removal(server)]
         there = {key: server for key, server in now.items() if server not in gone}
         for key, (backend, member) in wanted.items():
-            changes += _changes(backend, member, there.get(key))
+            changes += _changes(backend, member, there.get(key), self._place)
         if not changes:
             return
         changes += [
@@ -167,13 +166,13 @@ def _removal(server: Server) -> Iterator[str]:
     yield f"del server {name}"
 
 
-def _changes(backend: Backend, member: Member, there: Server | None) -> Iterator[str]:
+def _changes(backend: Backend, member: Member, there: Server | None, place: Place) -> Iterator[str]:
     """From what runs to what is wanted. One that comes, or comes back from the dead, has to answer once before it
     is asked for anything (reference 4.8)."""
     name = f"{checked_name(backend.name)}/{checked_name(member.name)}"
     is_new = there is None
     if there is None:
-        yield f"add server {name} {' '.join(server_words(backend, member))}"
+        yield f"add server {name} {' '.join(server_words(backend, member, place))}"
         if backend.check is not None:
             yield f"enable health {name}"
     is_back = is_new or (there is not None and there.is_in_maintenance)
@@ -210,20 +209,9 @@ def _with_one_more(sight: MemberSight) -> MemberSight:
     return replace(sight, sessions=sight.sessions + 1) if sight.state is MemberState.DRAINING else sight
 
 
-def _write(path: Path, text: str, mode: int = 0o600) -> None:
-    """Whole or not at all."""
-    draft = path.with_name(f".{path.name}.new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
 def _cookie_key(path: Path) -> str:
     if not path.exists():
-        _write(path, secrets.token_hex(16))
+        write_whole(path, secrets.token_hex(16))
     return path.read_text()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,19 +19,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from orchestrator.errors import BadInput
 from orchestrator.model.network.traffic import (
     Backend,
+    BackendTls,
     Check,
     Listener,
     Member,
     MemberState,
     Mode,
+    Redirect,
     Route,
     Side,
     Stickiness,
+    Tls,
     Traffic,
 )
+from orchestrator.network.haproxy.files import list_name, roots_name
 
 _NAME = re.compile(r"^[A-Za-z0-9_.:-]{1,200}$", re.ASCII)
 _INTER_SHARE, _READ_SHARE = 0.5, 0.3  # of the interval; the rest is for the connection, see Note [In time]
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _TEMPLATES = Environment(
     loader=PackageLoader("orchestrator.network.haproxy", "."),
     undefined=StrictUndefined,
@@ -43,14 +48,15 @@ _TEMPLATES = Environment(
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where this HAProxy has its files. ``machine`` is the name of the other namespace, where there is one;
-    ``certificates`` are the files of TLS listeners by their names; ``cookie_key`` keeps cookies from telling
-    addresses; ``user`` is whom it runs as when it has bound its ports."""
+    ``cookie_key`` keeps cookies from telling addresses; ``user`` is whom it runs as when it has bound its ports;
+    ``folder`` holds its certificates."""
 
     socket: str
     state_file: str
     cookie_key: str
     machine: str | None = None
     user: str | None = None
+    folder: str = "/nowhere"
 
 
 def skeleton_of(traffic: Traffic) -> Traffic:
@@ -59,20 +65,21 @@ def skeleton_of(traffic: Traffic) -> Traffic:
 
 
 def fingerprint(traffic: Traffic) -> str:
-    """Tells skeletons apart, and nothing of what is in them."""
+    """Tells skeletons apart, and nothing of what is in them. Certificates are in it by their digests."""
     return hashlib.sha256(repr(skeleton_of(traffic)).encode()).hexdigest()
 
 
-def render(traffic: Traffic, place: Place, certificates: Mapping[str, str]) -> str:
+def render(traffic: Traffic, place: Place) -> str:
     """The whole configuration. Members that drain are left out: they take nothing new, and a balancer that starts
     with this has none of their connections. Raises ``BadInput`` for a name that HAProxy does not take."""
-    listeners = [_listener(each, place, certificates) for each in traffic.listeners]
+    listeners = [_listener(each, place) for each in traffic.listeners]
     backends = [_backend(each, place) for each in traffic.backends]
     return _TEMPLATES.get_template("haproxy.cfg.j2").render(
         skeleton=fingerprint(traffic),
         socket=quoted(place.socket),
         state_file=quoted(place.state_file),
         user=place.user,
+        folder=quoted(place.folder),
         listeners=listeners,
         backends=backends,
     )
@@ -83,6 +90,11 @@ def quoted(text: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise BadInput("A text with control characters cannot be told to the balancer.", target=text[:60])
     return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _escaped(text: str) -> str:
+    """One word of the configuration and of the runtime API, which knows no quotes."""
+    return re.sub(r"([^A-Za-z0-9_./:-])", r"\\\1", text)
 
 
 def checked_name(name: str) -> str:
@@ -99,29 +111,36 @@ def address_of(address: str, port: int) -> str:
     return f"{shown}:{port}" if port else shown
 
 
-def _listener(listener: Listener, place: Place, certificates: Mapping[str, str]) -> dict[str, Any]:
+def _listener(listener: Listener, place: Place) -> dict[str, Any]:
     bind = address_of(listener.address, listener.port)
     if ":" in listener.address:
         bind += " transparent"  # of a range that is local as a whole: IPv6 binds to that only so
     if listener.side is Side.MACHINE and place.machine:
         bind += f" namespace {place.machine}"
-    if listener.certificate_pem is not None:
-        bind += f" ssl crt {quoted(certificates[listener.name])} alpn h2,http/1.1"
+    if listener.tls is not None:
+        bind += f" {_bind_tls(listener.tls, place)}"
     return {
         "name": checked_name(listener.name),
         "mode": listener.mode.value,
         "bind": bind,
-        "is_tls": listener.certificate_pem is not None,
+        "is_tls": listener.tls is not None,
         "idle_ms": int(listener.idle_timeout_s * 1000),
         "backend": checked_name(listener.backend) if listener.backend else None,
         "rules": list(_rules(listener)) if listener.mode is Mode.HTTP else [],
     }
 
 
+def _bind_tls(tls: Tls, place: Place) -> str:
+    """Only suites with forward secrecy, whatever the least version is."""
+    words = ["ssl", "crt-list", quoted(f"{place.folder}/{list_name(tls)}"), "ssl-min-ver", tls.minimum]
+    words += ["ciphers", _CIPHERS, "alpn", "h2,http/1.1" if tls.speaks_h2 else "http/1.1"]
+    return " ".join([*words, *(() if tls.default else ("strict-sni",))])
+
+
 def _rules(listener: Listener) -> Iterator[str]:
     """In their order: HAProxy takes the redirects before all choices of a backend, so each of those says that none
     of the routes before it was meant."""
-    yield "http-request set-var(txn.host) req.hdr(host),field(1,:),lower"
+    yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
     for number, route in enumerate(listener.routes):
         condition = " ".join(_conditions(route))
         once = "!{ var(txn.route) -m found }"
@@ -129,10 +148,39 @@ def _rules(listener: Listener) -> Iterator[str]:
     for number, route in enumerate(listener.routes):
         is_it = f"{{ var(txn.route) -m int {number} }}"
         if route.redirect is not None:
-            how = "prefix" if route.keeps_path else "location"
-            yield f"http-request redirect {how} {quoted(route.redirect)} code {route.redirect_code} if {is_it}"
+            yield from _redirect(route.redirect, is_it)
         elif route.backend is not None:
+            if route.path_prefix is not None:
+                yield f"http-request replace-path {_replacement(route, route.path_prefix)} if {is_it}"
             yield f"use_backend {checked_name(route.backend)} if {is_it}"
+    if listener.backend is None:
+        yield "http-request return status 404 if !{ var(txn.route) -m found }"
+
+
+def _redirect(redirect: Redirect, is_it: str) -> Iterator[str]:
+    """The target is a format of HAProxy's (configuration manual 8.2.4), where a percent sign is two."""
+    scheme, _, rest = redirect.target.replace("%", "%%").partition("://")
+    if rest.startswith("*"):
+        yield f"http-request return status 400 if {is_it} !{{ var(txn.host) -m found }}"
+        rest = f"%[var(txn.host)]{rest[1:]}"
+    target = f"{scheme}://{rest}"
+    if redirect.keeps_path:
+        target = target.rstrip("/") + ("%[pathq]" if redirect.keeps_query else "%[path]")
+    elif redirect.keeps_query:
+        yield f"{_location(f'{target}?%[query]', redirect.code)} if {is_it} {{ query,length gt 0 }}"
+    yield f"{_location(target, redirect.code)} if {is_it}"
+
+
+def _location(target: str, code: int) -> str:
+    return f"http-request redirect location {quoted(target)} code {code}"
+
+
+def _replacement(route: Route, prefix: str) -> str:
+    """What of a path is replaced, and with what: the longest prefix that fits is taken away."""
+    patterns = sorted(route.paths, key=len, reverse=True)
+    taken = "|".join(re.escape(each[:-1]) if each.endswith("*") else f"{re.escape(each)}$" for each in patterns)
+    plain = prefix.rstrip("/").replace("%", "%%")
+    return f"{quoted(f'(?i)^(?:{taken})/?(.*)$')} {quoted(f'{plain}/' + chr(92) + '1')}"
 
 
 def _conditions(route: Route) -> Iterator[str]:
@@ -167,23 +215,40 @@ def _backend(backend: Backend, place: Place) -> dict[str, Any]:
         "cookie": checked_name(backend.cookie) if is_sticky else None,
         "cookie_key": place.cookie_key,
         "host_header": quoted(backend.host_header) if backend.host_header else None,
+        "default_server": " ".join(_member_tls(backend.tls, place)) if backend.tls else None,
         "check_lines": list(_check_lines(backend.check)) if backend.check else [],
-        "servers": [f"{checked_name(each.name)} {' '.join(server_words(backend, each))}" for each in ready],
+        "servers": [f"{checked_name(each.name)} {' '.join(server_words(backend, each, place))}" for each in ready],
     }
 
 
-def server_words(backend: Backend, member: Member) -> list[str]:
+def server_words(backend: Backend, member: Member, place: Place) -> list[str]:
     """What follows a server's name, in the configuration and for ``add server`` alike."""
     words = [address_of(member.address, member.port)]
-    if backend.is_tls:
-        words += ["ssl", "verify", "none"]
+    if backend.tls is not None:
+        words += _member_tls(backend.tls, place)
     if (check := backend.check) is not None:
         inter_ms = max(100, int(check.interval_s * _INTER_SHARE * 1000))
         words += ["check", "inter", f"{inter_ms}ms", "rise", str(check.rise), "fall", str(check.fall)]
         words += ["port", str(check.port)] if check.port else []
-        if check.protocol == "https" and not backend.is_tls:
-            words += ["check-ssl", "verify", "none"]
+        if check.protocol == "https":
+            words += ["check-ssl", *(("verify", "none") if backend.tls is None else ())]
     return words
+
+
+def _member_tls(tls: BackendTls, place: Place) -> list[str]:
+    """The name is one of a host, so it is a word of a runtime command as it is."""
+    words = ["ssl"]
+    if tls.name is not None:
+        words += ["sni", f"str({checked_name(tls.name)})", "check-sni", tls.name]
+    if not tls.is_verified:
+        return [*words, "verify", "none"]
+    words += [
+        "verify",
+        "required",
+        "ca-file",
+        _escaped(f"{place.folder}/{roots_name(tls)}") if tls.roots else "@system-ca",
+    ]
+    return words + (["verifyhost", tls.name] if tls.name is not None else [])
 
 
 def _check_lines(check: Check) -> Iterator[str]:
@@ -199,3 +264,5 @@ def _check_lines(check: Check) -> Iterator[str]:
     yield f"http-check send meth GET uri {quoted(check.path)} ver HTTP/1.1{host or ' hdr Host localhost'}"
     statuses = ",".join(f"{low}-{high}" if high > low else str(low) for low, high in check.statuses)
     yield f"http-check expect status {statuses}"
+    if check.body is not None:
+        yield f"http-check expect string {quoted(check.body)}"

@@ -194,12 +194,12 @@ def test_a_standard_address_is_static() -> None:
     assert "ipAddress" not in parse(public_addresses.SHAPE, body)["properties"]
 
 
-def test_a_gateway_with_certificates_is_not_possible() -> None:
+def test_a_gateway_with_certificates_of_a_key_vault_is_not_possible() -> None:
     body = {
         "properties": {
             "sku": {"name": "Standard_v2", "tier": "Standard_v2", "capacity": 1},
             "gatewayIPConfigurations": child(subnet={"id": f"{GROUP}/virtualNetworks/v/subnets/s"}),
-            "sslCertificates": child(data="x"),
+            "sslCertificates": child(keyVaultSecretId="https://vault.example/secrets/x"),
         }
     }
     assert isinstance(refused(application_gateways.SHAPE, body), NotPossible)
