@@ -24,11 +24,28 @@ from orchestrator.model.network.traffic import (
     Mode,
     Redirect,
     Route,
+    Side,
     Tls,
     Traffic,
     certificate,
 )
+from orchestrator.model.resource_id import parse_resource_id
 from orchestrator.network.haproxy import HaproxyBalancer
+from orchestrator.plan.gateway_traffic import gateway_traffic
+from orchestrator.plan.traffic import Place, Rotation
+from tests.api.az_network import PIP, VNET, pip_body, vnet_body
+from tests.api.fake_world import make_world
+from tests.api.test_application_gateways import (
+    AWAY,
+    BEGIN,
+    GATEWAY,
+    certificate_of,
+    child,
+    own,
+    redirect,
+    rule,
+    with_tls,
+)
 from tests.network.certificate_files import Signed, authority, signed
 from tests.network.test_haproxy import PORT, Server, are_up, balancing, until
 
@@ -68,8 +85,10 @@ def handshake(name: str | None, **limits: object) -> tuple[str, str | None, str 
         context.wrap_socket(plain, server_hostname=name) as it,
     ):
         shown = it.getpeercert() or {}
-        common = next(value for part in shown["subject"] for _, value in part)  # type: ignore[misc]
-        return str(common), it.version(), it.selected_alpn_protocol()
+        names: dict[str, str] = {}
+        for part in shown.get("subject", ()):
+            names.update(dict(part))  # type: ignore[arg-type]
+        return names["commonName"], it.version(), it.selected_alpn_protocol()
 
 
 async def shown(name: str | None, **limits: object) -> tuple[str, str | None, str | None]:
@@ -361,3 +380,40 @@ def test_a_member_that_speaks_tls_is_taken_where_its_certificate_is_right_or_not
 
 async def is_refused(balancer: HaproxyBalancer) -> bool:
     return any(each.is_up is False and "L6" in each.detail for each in await balancer.look())
+
+
+def test_a_gateway_that_was_put_by_the_api_answers_over_https_and_sends_http_there(
+    server: Server, tmp_path: Path
+) -> None:
+    world = make_world()
+    body = with_tls(certificate_of(signed("shop.example", authority(), begins=BEGIN, days=36_500)))
+    properties = body["properties"]
+    to = {"redirectConfiguration": own("redirectConfigurations", "to")}
+    properties["requestRoutingRules"] = [rule("safe", 10), rule("all", 20, **AWAY, **to)]
+    properties["redirectConfigurations"] = [redirect(targetListener=own("httpListeners", "safe"), includePath=True)]
+    properties["frontendPorts"] = [child("http", port=PORT), child("https", port=PORT + 1)]
+    properties["backendHttpSettingsCollection"] = [child("plain", port=server.port, path="/inner")]
+    for path, given in [(VNET, vnet_body()), (PIP, pip_body()), (GATEWAY, body)]:
+        assert world.put(path, given).status_code == 201
+    stored = world.store.resource(parse_resource_id(GATEWAY))
+    world.store.close()
+    assert stored is not None
+    place = Place("s0", server.address, Rotation.SERVES)
+    pools = {f"{GATEWAY}/backendAddressPools/pool".lower(): [place]}
+    wanted = gateway_traffic(stored.id, stored.body, lambda _: [(FRONT, Side.GUESTS)], pools, stored.secrets)
+
+    async def go() -> None:
+        async with balancing(tmp_path) as balancer:
+            await balancer.apply(wanted)
+            await are_up(balancer, "s0")
+            answer = await asyncio.to_thread(asked_raw, "/a", "shop.example")
+            assert answer == ("301", f"https://shop.example:{PORT + 1}/a")
+            context = ssl.create_default_context(cadata=authority().pem)
+            reader, writer = await asyncio.open_connection(
+                FRONT, PORT + 1, ssl=context, server_hostname="shop.example"
+            )
+            writer.write(b"GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).endswith(b"s0")
+            writer.close()
+
+    asyncio.run(go())
