@@ -38,6 +38,7 @@ _DEFAULT_PROBE: Json = {
 }  # Azure's, where none is named
 _WELL = ((200, 399),)
 _CODES = {"Permanent": 301, "Found": 302, "SeeOther": 303, "Temporary": 307}
+_IDLE_S = 240.0  # how long a client may be silent, as Azure's balancers have it
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -199,11 +200,17 @@ class _Parts:
         for (frontend_id, port), rules in ports.items():
             frontend = self.child("frontendIPConfigurations", {"id": frontend_id})
             routes, default = self._routes(rules)
-            tls = self._tls(rules)
+            tls, idle_s = self._tls(rules), max([_IDLE_S, *self._request_times(rules)])
             for number, (address, side) in enumerate(self.addresses(frontend["properties"])):
                 words = (self.identity.name, frontend["name"], str(port), str(number))
                 name = name_of(self.identity.resource_group, *words)
-                yield Listener(name, address, port, Mode.HTTP, default, side, routes, tls)
+                yield Listener(name, address, port, Mode.HTTP, default, side, routes, tls, idle_s)
+
+    def _request_times(self, rules: Sequence[Json]) -> Iterator[float]:
+        """How long answers may take: clients are silent for as long."""
+        for way in (each for rule in rules for each in self.ways(rule)):
+            if way.settings is not None:
+                yield float(way.settings["properties"]["requestTimeout"])
 
     def _listener(self, rule: Json) -> Json:
         found: Json = self.child("httpListeners", rule["properties"]["httpListener"])["properties"]
@@ -215,9 +222,10 @@ class _Parts:
     def _routes(self, rules: Sequence[Json]) -> tuple[tuple[Route, ...], str | None]:
         """Those for a host first, exact names before patterns; each rule's paths before its default. And where all
         else goes, if that needs no route."""
+        told = [(rank, hosts, rule) for rule in rules for rank, hosts in _ranked(_hosts(self._listener(rule)))]
         found = [
-            self._route(_hosts(self._listener(rule)), way)
-            for rule in sorted(rules, key=lambda each: _rank(_hosts(self._listener(each))))
+            self._route(hosts, way)
+            for _, hosts, rule in sorted(told, key=lambda each: each[0])
             for way in self.ways(rule)
         ]
         last = found[-1]
@@ -270,10 +278,14 @@ def _is_pattern(host: str) -> bool:
     return any(mark in host for mark in "*?")
 
 
-def _rank(hosts: tuple[str, ...]) -> int:
+def _ranked(hosts: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Exact names, patterns and any host in the order that they are tried in."""
+    if exact := tuple(each for each in hosts if not _is_pattern(each)):
+        yield 0, exact
+    if patterns := tuple(each for each in hosts if _is_pattern(each)):
+        yield 1, patterns
     if not hosts:
-        return 2
-    return 1 if any(map(_is_pattern, hosts)) else 0
+        yield 2, ()
 
 
 def _range(text: str) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
 _WEAK = {"md5", "sha1"}  # what TLS libraries take no more at their usual level of security
 _RSA_BITS_MIN = 2048
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 
 class CertificateError(ValueError):
@@ -49,7 +50,7 @@ def server_pem(data: str, password: str | None, now: datetime) -> str:
     if own.not_valid_after_utc <= now:
         raise ExpiredError(f"was valid until {own.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
     chain = [own, *_above(own, others)]
-    _check_strength(key, chain)
+    _check_strength(chain)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -109,12 +110,14 @@ def _above(own: x509.Certificate, others: Iterable[x509.Certificate]) -> Sequenc
     return found
 
 
-def _check_strength(key: Key, chain: Sequence[x509.Certificate]) -> None:
-    """Raises for what the balancer would refuse, and all else with it."""
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _RSA_BITS_MIN:
-        raise CertificateError(f"has an RSA key of {key.key_size} bits; {_RSA_BITS_MIN} are the least")
+def _check_strength(chain: Sequence[x509.Certificate]) -> None:
+    """Raises for what the balancer would refuse, and all else with it: TLS libraries take no weaker ones."""
     for each in chain:
-        digest = each.signature_hash_algorithm
+        key, digest = each.public_key(), each.signature_hash_algorithm
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size < _RSA_BITS_MIN:
+            raise CertificateError(f"has an RSA key of {key.key_size} bits; {_RSA_BITS_MIN} are the least")
+        if isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, _CURVES):
+            raise CertificateError(f"has a key of the curve {key.curve.name}; P-256, P-384 and P-521 are taken")
         if each.issuer != each.subject and digest is not None and digest.name in _WEAK:
             raise CertificateError(f"is signed with {digest.name}, which clients take no more")
 

@@ -119,6 +119,13 @@ def test_a_pool_is_asked_by_its_settings_probe_or_by_azures_own() -> None:
     )
 
 
+def test_a_client_may_be_silent_for_as_long_as_an_answer_may_take() -> None:
+    [found] = with_settings(requestTimeout=900).listeners
+    assert found.idle_timeout_s == 900
+    [found] = with_settings(requestTimeout=20).listeners
+    assert found.idle_timeout_s == 240
+
+
 def test_the_settings_say_how_long_instances_may_take_to_finish() -> None:
     assert gateway_drain_times(IDENTITY, a_gateway()) == {POOL: 20.0}
 
@@ -154,8 +161,9 @@ def test_paths_of_a_map_come_before_its_default_and_patterns_of_hosts_after_name
     rules = [by_path, rule("any", "any", "plain", priority=2), rule("shop", "shop", "sticky", priority=3)]
     [found] = told(a_gateway(urlPathMaps=maps, httpListeners=listeners, requestRoutingRules=rules)).listeners
     assert found.routes == (
+        Route(("shop.other",), (), "rg.gw.pool.plain"),
         Route(("shop.example",), (), "rg.gw.pool.sticky"),
-        Route(("*.example", "shop.other"), (), "rg.gw.pool.plain"),
+        Route(("*.example",), (), "rg.gw.pool.plain"),
         Route((), ("/images/*", "/logo"), "rg.gw.pool.sticky"),
     )
     assert found.backend == "rg.gw.pool.plain"
