@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from orchestrator.errors import BadInput, BalancerError
@@ -33,7 +35,8 @@ from orchestrator.model.network.traffic import (
 from orchestrator.network.haproxy import HaproxyBalancer
 from orchestrator.network.haproxy.rendering import Place, quoted, render
 
-FRONT = "127.99.0.1"
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+FRONT = f"127.98.{_WORKER}.1"  # an address for each of those that run at the same time
 PORT = 18080
 DEADLINE_S = 15.0
 CHECK = Check("http", 0, 1.0, "/healthz")
@@ -94,8 +97,10 @@ async def balancing(folder: Path) -> AsyncIterator[HaproxyBalancer]:
         yield balancer
     finally:
         await balancer.apply(Traffic())
-        for process in balancer._process.others():
+        left = balancer._process.others()
+        for process in left:
             process.kill()
+        psutil.wait_procs(left, DEADLINE_S)  # the next one wants the same port
 
 
 def traffic(*members: Member, port: int = PORT, **changes: Any) -> Traffic:

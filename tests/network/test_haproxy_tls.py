@@ -47,9 +47,8 @@ from tests.api.test_application_gateways import (
     with_tls,
 )
 from tests.network.certificate_files import Signed, authority, signed
-from tests.network.test_haproxy import PORT, Server, are_up, balancing, until
+from tests.network.test_haproxy import FRONT, PORT, Server, are_up, balancing, until
 
-FRONT = "127.98.0.1"  # another than that of the other tests, which may run at the same time
 CHECK = Check("http", 0, 1.0, "/healthz")
 
 
