@@ -14,6 +14,7 @@ from orchestrator.errors import BadInput, ErrorDetail
 from orchestrator.model.addresses import AddressSpace
 from orchestrator.model.host import Acceleration, HostConfig, HostLimits
 from orchestrator.model.network.public_pool import PublicPool, PublicRange
+from orchestrator.model.network.subnets import Carriers
 from orchestrator.model.sizes import Size
 from orchestrator.plan.inputs import Rules
 
@@ -59,7 +60,10 @@ class HostSection(_Section):
 
 
 class NetworkSection(_Section):
-    """An address space. Addresses from ``first`` to ``last`` are given to guests; nobody else may give them."""
+    """An address space. Addresses from ``first`` to ``last`` are given to guests; nobody else may give them.
+
+    Subnets of virtual networks whose prefixes lie in ``carries`` are made real on the same segment: nobody else may
+    use these prefixes there. The daemon holds the subnets' gateways on ``interface``."""
 
     name: Name = "default"
     cidr: str
@@ -67,6 +71,8 @@ class NetworkSection(_Section):
     last: str
     gateway: str | None = None
     dns: tuple[str, ...] = ()
+    carries: tuple[str, ...] = ()
+    interface: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,15}$")] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -76,10 +82,16 @@ class NetworkSection(_Section):
             raise ValueError(f"first and last must lie in {self.cidr}, in that order")
         if self.gateway and first <= ipaddress.IPv4Address(self.gateway) <= last:
             raise ValueError("gateway must lie outside first to last")
+        for each in self.carries:
+            ipaddress.ip_network(each)
+        if self.carries and self.interface is None:
+            raise ValueError("carries needs interface: the gateways of subnets are held there")
         return self
 
     def to_space(self) -> AddressSpace:
-        return AddressSpace(self.name, self.cidr, self.first, self.last, self.gateway, self.dns)
+        return AddressSpace(
+            self.name, self.cidr, self.first, self.last, self.gateway, self.dns, self.carries, self.interface
+        )
 
 
 class PublicAddressesSection(_Section):
@@ -210,6 +222,12 @@ class Config(_Section):
             rebalance_every_s=self.rebalance_every_s,
             rebalance_quiet_s=self.rebalance_quiet_s,
         )
+
+    def carriers(self) -> Carriers:
+        """The networks on which subnets are real, and the prefixes that are somebody's already."""
+        spaces = tuple(each.to_space() for each in self.networks if each.carries)
+        public = (text for each in self.public_addresses for text in (each.cidr, each.publish_on) if text)
+        return Carriers(spaces, (*(each.cidr for each in self.networks), *public))
 
     def public_pool(self) -> PublicPool:
         return PublicPool(tuple(each.to_range() for each in self.public_addresses))

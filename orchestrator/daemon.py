@@ -31,6 +31,7 @@ from orchestrator.control.front import Front
 from orchestrator.control.front_view import FrontView
 from orchestrator.control.making import CatalogueSpecMaker, find_image
 from orchestrator.control.specs import AddressSpaces, SimulatedSpecMaker, SpecMaker
+from orchestrator.control.subnets import StoredSubnets
 from orchestrator.control.timers import Timers
 from orchestrator.errors import VmssError
 from orchestrator.guest.port import Guests
@@ -43,6 +44,7 @@ from orchestrator.model.arm.site import Site
 from orchestrator.model.host import HostConfig
 from orchestrator.model.scale_set import HostRecord
 from orchestrator.model.sizes import SizeCatalogue
+from orchestrator.network.gateways import Gateways
 from orchestrator.network.haproxy import HaproxyBalancer
 from orchestrator.network.names import NameServer
 from orchestrator.network.nat import OneToOne
@@ -68,7 +70,9 @@ class Daemon:
         self.store = Store(engine, Seal.from_file(state / "seal.key"))
         self.catalogue = Catalogue(config.images_dir)
         self.sizes = SizeCatalogue(config.own_sizes())
-        self.spaces = AddressSpaces([network.to_space() for network in config.networks])
+        spaces, self.carriers = [network.to_space() for network in config.networks], config.carriers()
+        subnets = StoredSubnets(self.store, config.subscription_id, self.carriers, [space.name for space in spaces])
+        self.spaces = AddressSpaces(spaces, subnets)
         self.agent_key = _agent_key(state / "agent_key")
         self.certificates = Certificates(state / "tls", sorted(config.names_served))
         self.identity = self._identity()
@@ -106,9 +110,19 @@ class Daemon:
         balancer = HaproxyBalancer(state / "balancer", machine_namespace_fd)
         parts.front = Front(self.store, view, claims, balancer, time.time)
         zone = Zone(config.subscription_id, config.location, config.dns_zone, lambda: config.dns_listen)
-        translation = OneToOne(self.store.installation) if pool else None
+        translation = OneToOne(self.store.installation, self.spaces.prefixes) if pool else None
         names = NameServer(state / "names", config.dns_zone)
-        parts.edge = Edge(self.store, parts.wishes, claims, zone, view.serves, translation, names)
+        gateways = Gateways(state / "gateways.json")
+        parts.edge = Edge(
+            self.store,
+            parts.wishes,
+            claims,
+            zone,
+            view.serves,
+            translation,
+            names,
+            lambda: gateways.apply(self.spaces.gateways()),
+        )
 
     def site(self) -> Site:
         """What requests are checked against, as it is now."""
@@ -128,6 +142,7 @@ class Daemon:
             self.sizes,
             host_groups=frozenset(group.lower() for group in groups if group),
             public_pool=self.config.public_pool(),
+            carriers=self.carriers,
             dns_zone=self.config.dns_zone,
         )
 

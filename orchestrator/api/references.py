@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.api.context import Api
+from orchestrator.api.network.subnets import check_cards
 from orchestrator.errors import BadInput, ErrorDetail
 from orchestrator.model.arm.health_rules import HEALTH_PROBE
 from orchestrator.model.arm.names import SCALE_SET_TYPE
@@ -79,6 +80,7 @@ def set_body(api: Api, own: ResourceId, resource: ScaleSetResource) -> Json:
         return use.member == "subnet" and use.target.name.lower() in spaces
 
     _check_probe(api, resource)
+    check_cards(api, resource)
     if alone := _network_alone(body):
         made = resolved(api, alone, own, leaves_out=is_space)
         body["properties"]["virtualMachineProfile"] |= made["properties"]["virtualMachineProfile"]

@@ -12,6 +12,7 @@ from fastapi import Request
 
 from orchestrator.api.context import Api, SetAddress
 from orchestrator.api.long_running import new_operation
+from orchestrator.api.network.subnets import carried, check_room, segments
 from orchestrator.api.references import set_body, set_identity
 from orchestrator.api.rolling_upgrades import DEADLINE_S, is_rolling, upgrade_again
 from orchestrator.errors import BadInput, Conflict, NotPossible, PreconditionFailed
@@ -72,6 +73,7 @@ def _made_from(api: Api, address: SetAddress, body: Mapping[str, Any]) -> ScaleS
     check_site(resource, api.site())
     own = named(address.subscription_id, address.group, SCALE_SET_TYPE, address.name)
     model, hidden = split_secrets(set_body(api, own, resource))
+    check_room(api, resource, 0)
     now = api.now()
     return ScaleSet(
         uid=secrets.token_hex(6),
@@ -117,10 +119,12 @@ def _changed_by(api: Api, record: ScaleSet, body: Mapping[str, Any], *, is_patch
     before = join_secrets(record.model, record.secrets)
     old = parse_scale_set(before, name=record.name)
     new = parse_scale_set(merge_body(before, _without_read_only_name(body)), name=record.name)
-    (check_patchable if is_patch else check_mutable)(old, new, api.site().address_spaces)
+    (check_patchable if is_patch else check_mutable)(old, new, segments(api))
     _refuse_names_of_instances(api, record, old, new)
     if _asks_the_site(old) != _asks_the_site(new) or new.sku.capacity > old.sku.capacity:
         check_site(new, api.site())
+    if new.sku.capacity > old.sku.capacity:
+        check_room(api, new, len(api.store.instances(record.uid)))
     is_same_network = old.profile.network_profile == new.profile.network_profile
     after = new.to_json() if is_same_network else set_body(api, set_identity(record), new)
     return _changed(record, old, new, after, api.now())
@@ -133,7 +137,9 @@ def _network_of(record: ScaleSet) -> Any:
 def notices_of(api: Api, record: ScaleSet) -> list[Notice]:
     """What the network of a set's model asks for in vain."""
     site = api.site()
-    return network_notices(record.model, site.address_spaces, has_public_addresses=bool(site.public_pool))
+    return network_notices(
+        record.model, site.address_spaces, carried(api), has_public_addresses=bool(site.public_pool)
+    )
 
 
 def _without_effect(api: Api, record: ScaleSet) -> list[Event]:

@@ -17,7 +17,7 @@ from orchestrator.errors import BadInput, Conflict, NotFound
 from orchestrator.model.arm.merge import member
 from orchestrator.model.arm.scale_set import canonical_location
 from orchestrator.model.arm.statuses import Json, stable_uuid
-from orchestrator.model.arm.warnings import with_warnings
+from orchestrator.model.arm.warnings import Notice, with_warnings
 from orchestrator.model.network.references import Use
 from orchestrator.model.network.secret_members import split, with_kept
 from orchestrator.model.network.shape import Shape, check_name, replaced
@@ -36,14 +36,19 @@ def _as_it_is(_api: Api, _own: ResourceId, _before: StoredResource | None, made:
     return made
 
 
+def _no_notices(_api: Api, _body: Mapping[str, Any]) -> Iterable[Notice]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class StoredKind:
     """Read, shown and kept by its shape. ``checks`` look at a canonical body in the light of all else that is
-    there, and raise ``BadInput`` or ``Conflict``."""
+    there, and raise ``BadInput`` or ``Conflict``; ``notices`` say what of it has no effect on this site."""
 
     shape: Shape
     checks: Sequence[Any] = ()
     complete: Completion = _as_it_is
+    notices: Callable[[Api, Mapping[str, Any]], Iterable[Notice]] = _no_notices
 
     @property
     def type(self) -> str:
@@ -88,7 +93,7 @@ class StoredKind:
 
     def _write(self, api: Api, made: StoredResource, what: str) -> None:
         """With an event, which says as the log does what of it has no effect."""
-        told = [each.message for each in self.shape.warnings(made.body)]
+        told = [each.message for each in self._warnings(api, made.body)]
         reason = " ".join([f"{self.type} {made.id.name} was {what}.", *told])
         with api.store.write() as tx:
             tx.put_resource(made)
@@ -143,7 +148,10 @@ class StoredKind:
         self.shape.show(view)
         self._show_children(view)
         add_back_references(api, self.shape, view, uses)
-        return with_warnings(view, self.shape.warnings(record.body))
+        return with_warnings(view, self._warnings(api, record.body))
+
+    def _warnings(self, api: Api, body: Mapping[str, Any]) -> list[Notice]:
+        return [*self.shape.warnings(body), *self.notices(api, body)]
 
     def _show_children(self, view: Json) -> None:
         for collection in {*self.shape.collections, *self.shape.addressable}:
@@ -233,10 +241,13 @@ class ChildKind:
 
 
 def kinds_of(
-    shape: Shape, checks: Sequence[Any] = (), complete: Completion = _as_it_is
+    shape: Shape,
+    checks: Sequence[Any] = (),
+    complete: Completion = _as_it_is,
+    notices: Callable[[Api, Mapping[str, Any]], Iterable[Notice]] = _no_notices,
 ) -> Iterator[StoredKind | ChildKind]:
     """The type and those of its children that have addresses."""
-    kind = StoredKind(shape, checks, complete)
+    kind = StoredKind(shape, checks, complete, notices)
     yield kind
     for collection in shape.addressable:
         yield ChildKind(kind, collection)

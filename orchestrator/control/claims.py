@@ -15,6 +15,7 @@ from orchestrator.model.arm.network import NetworkProfile
 from orchestrator.model.arm.references import BALANCER, PUBLIC_ADDRESS
 from orchestrator.model.claim import PUBLIC_ADDRESSES, Claim, Key
 from orchestrator.model.instance import Instance
+from orchestrator.model.network.cards import published_address
 from orchestrator.model.network.public_pool import PublicPool
 from orchestrator.model.scale_set import Event, EventPhase, ScaleSet
 from orchestrator.plan.nat_ports import Ports, nat_ports, nat_ranges
@@ -76,8 +77,11 @@ class Claims:
                 pool: {domain_name(*wanted.rows[key]): port for key, port in mine.items()}
                 for pool, mine in ports.ports.items()
             },
-            {wanted.rows[key][1].address: address for key, address in addresses.items()},
+            {own: address for key, address in addresses.items() if (own := self._published(wanted.rows[key][1]))},
         )
+
+    def _published(self, row: Instance) -> str | None:
+        return published_address(self._wishes.made_from(row)[1].profile.network_profile, row)
 
     def _wanted(self) -> _Wanted:
         found = _Wanted()

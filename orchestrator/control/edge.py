@@ -1,4 +1,5 @@
-"""What stands beside the balancer: the ports and public addresses that instances hold, their translation, names.
+"""What stands beside the balancer: the ports and public addresses that instances hold, their translation, names,
+and the gateways of subnets.
 
 Level-triggered: any commit wakes it, and it tells the packet filter and the name server the whole of what is
 wanted. Both run on by themselves while the daemon is down.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,7 +55,7 @@ class Zone:
 
 class Edge:
     """One for the installation. ``run`` is its task; ``wake`` says "look again". Without a translation public
-    addresses are not reached, without a name server nothing is answered."""
+    addresses are not reached, without a name server nothing is answered; ``gateways`` holds those of subnets."""
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Edge:
         serves: Callable[[Instance], bool],
         translation: Translation | None = None,
         server: Answering | None = None,
+        gateways: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._wishes = wishes
@@ -73,6 +75,7 @@ class Edge:
         self._serves = serves
         self._translation = translation
         self._server = server
+        self._hold_gateways = gateways
         self._wake = asyncio.Event()
         store.listen(lambda _has_resources: self._wake.set())
 
@@ -105,6 +108,11 @@ class Edge:
         """One look. Raises ``VmssError`` when not all could be done; the rest was."""
         held = self._claims.settle()
         problem: VmssError | None = None
+        if self._hold_gateways is not None:
+            try:
+                await self._hold_gateways()
+            except VmssError as error:
+                problem = error
         if self._translation is not None:
             try:
                 await self._translation.apply({public: own for own, public in held.addresses.items()})

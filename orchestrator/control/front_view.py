@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control.fleet import Fleet
@@ -11,10 +11,10 @@ from orchestrator.control.wishes import Wishes
 from orchestrator.model.arm.references import BALANCER, GATEWAY, PUBLIC_ADDRESS
 from orchestrator.model.guest import Power
 from orchestrator.model.instance import Instance
+from orchestrator.model.network.cards import addresses_by_pool
 from orchestrator.model.network.traffic import Side, Traffic
 from orchestrator.model.resource import StoredResource
 from orchestrator.model.resource_id import parse_resource_id
-from orchestrator.model.scale_set import ScaleSet
 from orchestrator.plan.gateway_traffic import gateway_drain_times, gateway_traffic
 from orchestrator.plan.inputs import Sight
 from orchestrator.plan.traffic import (
@@ -107,27 +107,13 @@ class FrontView:
         found: dict[str, list[Place]] = {}
         for record in self._store.scale_sets():
             for row in self._store.instances(record.uid):
-                place = self._place(record, row)
-                for pool in self._pools(row):
-                    found.setdefault(pool, []).append(place)
+                name, turn = domain_name(record, row), rotation(row, self._sight(row))
+                for pool, address in self._pools(row).items():
+                    found.setdefault(pool, []).append(Place(name, address, turn))
         return found
 
-    def _place(self, record: ScaleSet, row: Instance) -> Place:
-        return Place(domain_name(record, row), row.address, rotation(row, self._sight(row)))
-
-    def _pools(self, row: Instance) -> Iterator[str]:
-        profile = self._wishes.made_from(row)[1].profile.network_profile
-        if profile is None:
-            return
-        for card in profile.network_interface_configurations:
-            for one in card.properties.ip_configurations:
-                own = one.properties
-                references = (
-                    *(own.load_balancer_backend_address_pools or ()),
-                    *(own.load_balancer_inbound_nat_pools or ()),
-                    *(own.application_gateway_backend_address_pools or ()),
-                )
-                yield from (each.id.lower() for each in references)
+    def _pools(self, row: Instance) -> Mapping[str, str]:
+        return addresses_by_pool(self._wishes.made_from(row)[1].profile.network_profile, row)
 
     def drain_s(self, row: Instance, default_s: float) -> float:
         """How long it may take to finish what it has."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import secrets
+from collections.abc import Iterator
 
-from orchestrator.control.specs import AddressSpaces, domain_name
-from orchestrator.guest.seed import SeedIdentity, build_seed, make_host_key
+from orchestrator.control.specs import AddressSpaces, domain_name, nics_of
+from orchestrator.guest.seed import SeedCard, SeedIdentity, build_seed, make_host_key
 from orchestrator.images.catalogue import Catalogue
 from orchestrator.images.versions import ImageVersion
+from orchestrator.model.addresses import AddressSpace, mac_of
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.arm.storage import ImageReference
-from orchestrator.model.guest import GuestSpec, Nic
+from orchestrator.model.guest import GuestSpec
 from orchestrator.model.instance import Instance
+from orchestrator.model.network.cards import Card
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
 from orchestrator.store import Store
@@ -60,12 +64,12 @@ class CatalogueSpecMaker:
             size.memory_mib,
             self._catalogue.files(image),
             seed,
-            (Nic(row.mac, network, (row.address,)),),
+            nics_of(self._spaces.cards(resource), row, self._store.installation, network, size.vcpus),
             storage.os_disk.disk_size_gib or size.os_disk_gib,
         )
 
     def _identity(self, record: ScaleSet, resource: ScaleSetResource, row: Instance) -> SeedIdentity:
-        space = self._spaces.of(resource)
+        cards = self._spaces.cards(resource)
         os_profile = resource.profile.os_profile
         return SeedIdentity(
             instance_uid=f"{record.uid}-{row.instance_id}",
@@ -78,15 +82,32 @@ class CatalogueSpecMaker:
             agent_public_key=self._agent_public_key,
             host_key_private=self._store.host_key(row.set_uid, row.instance_id),
             host_key_public=row.host_key_public,
-            address=row.address,
-            prefix_length=space.prefix_length,
-            gateway=space.gateway,
-            dns_servers=space.dns,
-            mac=row.mac,
+            cards=tuple(self._seed_card(card, row) for card in cards),
+            gateways=tuple(self._gateways(cards[0], row)),
             vm_uuid=row.owner(self._store.installation).vm_uuid,
             random_seed=secrets.token_bytes(64),
             custom_data=os_profile.custom_data_bytes,
         )
+
+    def _seed_card(self, card: Card, row: Instance) -> SeedCard:
+        held = list(self._held(card, row))
+        servers = card.dns_servers or tuple(dict.fromkeys(each for _, space in held for each in space.dns))
+        owner = row.owner(self._store.installation)
+        mac = row.mac if card.is_primary else mac_of(owner, card.name)
+        return SeedCard(mac, tuple(f"{address}/{space.prefix_length}" for address, space in held), servers)
+
+    def _gateways(self, card: Card, row: Instance) -> Iterator[str]:
+        """The ways out, one of each version: those of the primary card's first addresses."""
+        seen: set[int] = set()
+        for _, space in self._held(card, row):
+            if space.gateway and (version := ipaddress.ip_address(space.gateway).version) not in seen:
+                seen.add(version)
+                yield space.gateway
+
+    def _held(self, card: Card, row: Instance) -> Iterator[tuple[str, AddressSpace]]:
+        for each in card.configurations:
+            if address := each.address_of(row):
+                yield address, self._spaces.holding(address, each.space)
 
     def new_host_key(self) -> tuple[str, str]:
         return make_host_key()

@@ -161,13 +161,12 @@ class SetLoop:
             self._break_off(record)
             wish, world = self.world(record)
             plan = plan_set(wish, world)
-            if not plan.decides:
+            if not plan.decides or not self._parts.decider.commit(record, world, plan):
                 self._begin(record, world, plan)
                 self._note(record, plan)
                 self._watch_health(record, world)
                 self._judge(wish, world)
                 return self._end_of(record, world, plan)
-            self._parts.decider.commit(record, world, plan)
         raise VmssError(f"Set {self.uid} goes on deciding without end.", code="Livelock")
 
     def _break_off(self, record: ScaleSet) -> None:

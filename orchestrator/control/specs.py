@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from orchestrator.errors import NotFound
-from orchestrator.model.addresses import AddressSpace
+from orchestrator.model.addresses import AddressSpace, mac_of
 from orchestrator.model.arm.names import InstanceNames
+from orchestrator.model.arm.network import address_space_of
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.guest import Boot, GuestSpec, ImageFiles, Nic
 from orchestrator.model.instance import Instance
+from orchestrator.model.network.cards import Card, Configuration, by_rank, key_of, only_card, queues_of
+from orchestrator.model.network.subnets import CarriedSubnet, network_of
 from orchestrator.model.scale_set import ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
+
+Subnets = Callable[[], Mapping[str, CarriedSubnet]]
+"""The subnets that are real now, by their ids in small letters."""
 
 
 class SpecMaker(Protocol):
@@ -29,28 +36,94 @@ class SpecMaker(Protocol):
 
 
 class AddressSpaces:
-    """The configured networks, by name; the first is the default."""
+    """The configured networks, by name, of which the first is the default; and the subnets that they carry."""
 
-    def __init__(self, spaces: list[AddressSpace]) -> None:
+    def __init__(self, spaces: list[AddressSpace], subnets: Subnets = dict) -> None:
         self._spaces = {space.name: space for space in spaces}
         self._default = spaces[0].name if spaces else ""
+        self._subnets = subnets
 
     @property
     def names(self) -> Mapping[str, AddressSpace]:
         return self._spaces
 
     def name_of(self, resource: ScaleSetResource) -> str:
-        """The name of the space that the model's subnet is in, configured or not."""
+        """The name of the network that the model's primary subnet is on, configured or not."""
         profile = resource.profile.network_profile
-        return profile.address_space(tuple(self._spaces)) if profile else self._default
+        return network_of(profile.subnet_id, self._subnets(), tuple(self._spaces)) if profile else self._default
 
-    def of(self, resource: ScaleSetResource) -> AddressSpace:
-        """The space that the model's subnet names. Raises ``NotFound``."""
-        name = self.name_of(resource)
+    def cards(self, resource: ScaleSetResource) -> tuple[Card, ...]:
+        """The cards of the model's instances, the primary one first. Raises ``NotFound`` for a network that is not
+        configured."""
+        profile = resource.profile.network_profile
+        if profile is None:
+            return only_card(self._space("", "IPv4"))
+        found: dict[str, Card] = {}
+        for card, each, is_first in by_rank(profile):
+            own = each.properties
+            space = self._space(own.subnet.id, own.private_ip_address_version.value)
+            configuration = Configuration(key_of(card.name, each.name), is_first, space)
+            if card.name in found:
+                before = found[card.name]
+                found[card.name] = replace(before, configurations=(*before.configurations, configuration))
+                continue
+            servers = card.properties.dns_settings.dns_servers if card.properties.dns_settings else ()
+            is_accelerated = bool(card.properties.enable_accelerated_networking)
+            found[card.name] = Card(card.name, is_first, (configuration,), servers, is_accelerated)
+        return tuple(found.values())
+
+    def _space(self, subnet_id: str, version: str) -> AddressSpace:
+        carried = self._subnets().get(subnet_id.lower())
+        if carried is not None and version in carried.spaces:
+            return carried.spaces[version]
+        name = address_space_of(subnet_id, tuple(self._spaces)) if subnet_id else self._default
         space = self._spaces.get(name)
         if space is None:
             raise NotFound(f"No network is named {name}.", target="networkProfile")
         return space
+
+    def holding(self, address: str, wanted: AddressSpace) -> AddressSpace:
+        """The space that an address is of: not ``wanted`` where it was given before that was there."""
+        others = (space for space in self._spaces.values() if space.has(address))
+        return wanted if wanted.has(address) else next(others, wanted)
+
+    def gateways(self) -> dict[str, frozenset[tuple[str, str, int]]]:
+        """By interface: the addresses, with the lengths of their prefixes, that are held there for subnets."""
+        found: dict[str, frozenset[tuple[str, str, int]]] = {}
+        for subnet in self._subnets().values():
+            interface = subnet.carrier.interface
+            if interface is not None:
+                mine = frozenset((interface, address, length) for address, length in subnet.gateways)
+                found[interface] = found.get(interface, frozenset()) | mine
+        return found
+
+    def prefixes(self) -> tuple[str, ...]:
+        """Of all networks and subnets that instances are on, IPv4."""
+        carried = (each.spaces["IPv4"] for each in self._subnets().values() if "IPv4" in each.spaces)
+        return tuple(sorted({space.cidr for space in (*self._spaces.values(), *carried)}))
+
+    @property
+    def kept_back(self) -> frozenset[str]:
+        """Addresses that no instance is given: gateways of any subnet, since all share a segment."""
+        return frozenset(address for held in self.gateways().values() for _, address, _ in held)
+
+
+def nics_of(cards: Sequence[Card], row: Instance, installation: str, network: str, vcpus: int) -> tuple[Nic, ...]:
+    """The cards of one instance's guest, all on its host's libvirt ``network``. An accelerated one has a queue for
+    each processor, eight at most (https://libvirt.org/formatdomain.html, "driver queues")."""
+    owner = row.owner(installation)
+    return tuple(
+        Nic(
+            row.mac if card.is_primary else mac_of(owner, card.name),
+            network,
+            tuple(address for each in card.configurations if (address := each.address_of(row))),
+            queues_of(card.is_accelerated, vcpus),
+        )
+        for card in cards
+    )
+
+
+_ANYWHERE = AddressSpace("simulated", "0.0.0.0/0", "0.0.0.1", "255.255.255.254")
 
 
 class SimulatedSpecMaker:
@@ -71,9 +144,8 @@ class SimulatedSpecMaker:
         size = self._sizes.get(resource.sku.name)
         image = ImageFiles("simulated", f"{row.image_version or 'none':>064}", 64 << 20, Boot.DIRECT_KERNEL)
         name = domain_name(record, row)
-        return GuestSpec(
-            owner, name, size.vcpus, size.memory_mib, image, b"", (Nic(row.mac, network, (row.address,)),)
-        )
+        nics = nics_of(only_card(_ANYWHERE), row, self._installation, network, size.vcpus)
+        return GuestSpec(owner, name, size.vcpus, size.memory_mib, image, b"", nics)
 
     def new_host_key(self) -> tuple[str, str]:
         self._keys += 1

@@ -129,7 +129,8 @@ def _add_keys(archive: _Archive, user: str, keys: Sequence[str], owner: int) -> 
 
 def _facts(identity: SeedIdentity, custom: CustomData, users: Mapping[str, object]) -> bytes:
     """Shell assignments, every value quoted."""
-    interface = ipaddress.IPv4Interface(f"{identity.address}/{identity.prefix_length}")
+    first = identity.cards[0]
+    interface = ipaddress.IPv4Interface(first.addresses[0])
     config = custom.cloud_config or {}
     left_out = sorted(set(config) - _READ_MEMBERS)
     if any(isinstance(entry, Mapping) and "source" in entry for entry in config.get("write_files") or []):
@@ -138,10 +139,13 @@ def _facts(identity: SeedIdentity, custom: CustomData, users: Mapping[str, objec
         "INSTANCE_ID": identity.instance_id,
         "HOST_NAME": identity.host_name,
         "USERS": " ".join(user for user in users if user != "root"),
-        "MAC": identity.mac.lower(),
+        "CARDS": " ".join(",".join((card.mac.lower(), *card.addresses)) for card in identity.cards),
+        "GATEWAYS": " ".join(identity.gateways),
+        # For images that were built before they read CARDS.
+        "MAC": first.mac.lower(),
         "ADDRESS": str(interface.ip),
         "NETMASK": str(interface.netmask),
-        "GATEWAY": identity.gateway or "",
+        "GATEWAY": next((each for each in identity.gateways if ":" not in each), ""),
         "RANDOM_SEED": identity.random_seed.hex(),
         "LEFT_OUT": " ".join(left_out),
     }

@@ -32,8 +32,18 @@ CUSTOM_DATA_PATH = "/var/lib/vmss/custom-data"
 
 
 @dataclass(frozen=True, slots=True)
+class SeedCard:
+    """A network card as its guest sets it up: addresses, IPv4 and IPv6, with the lengths of their prefixes."""
+
+    mac: str
+    addresses: tuple[str, ...]
+    dns_servers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SeedIdentity:
-    """Who a guest is. Addresses are IPv4; keys are in OpenSSH's formats; ``custom_data`` is decoded.
+    """Who a guest is. Keys are in OpenSSH's formats; ``custom_data`` is decoded. The first of ``cards`` is the
+    primary one, whose first address is IPv4; ``gateways`` are the ways out by it, one of each version.
 
     ``generation`` counts the disks of the instance: with it the instance-id changes, so that what runs once
     runs again after a reimage.
@@ -47,14 +57,16 @@ class SeedIdentity:
     agent_public_key: str
     host_key_private: str
     host_key_public: str
-    address: str
-    prefix_length: int
-    gateway: str | None
-    dns_servers: tuple[str, ...]
-    mac: str
+    cards: tuple[SeedCard, ...]
+    gateways: tuple[str, ...]
     vm_uuid: str
     random_seed: bytes
     custom_data: bytes | None = None
+
+    @property
+    def dns_servers(self) -> tuple[str, ...]:
+        """All that any card asks."""
+        return tuple(dict.fromkeys(server for card in self.cards for server in card.dns_servers))
 
     @property
     def instance_id(self) -> str:
@@ -95,12 +107,14 @@ def check_custom_data(raw: bytes | None) -> None:
 
 def _check_addresses(identity: SeedIdentity) -> None:
     try:
-        ipaddress.IPv4Interface(f"{identity.address}/{identity.prefix_length}")
-        for address in (identity.gateway, *identity.dns_servers):
-            if address is not None:
-                ipaddress.IPv4Address(address)
+        ipaddress.IPv4Interface(identity.cards[0].addresses[0])
+        for card in identity.cards:
+            for address in card.addresses:
+                ipaddress.ip_interface(address)
+        for address in (*identity.gateways, *identity.dns_servers):
+            ipaddress.ip_address(address)
     except ValueError as error:
-        raise BadInput(f"A guest's seed needs IPv4 addresses: {error}.") from error
+        raise BadInput(f"A guest's seed needs IP addresses, its first an IPv4 one: {error}.") from error
 
 
 def _user_data(identity: SeedIdentity, custom: CustomData) -> bytes:
@@ -135,6 +149,7 @@ def _render(name: str, identity: SeedIdentity) -> str:
         "identity": identity,
         "instance_id": identity.instance_id,
         "custom_data_path": CUSTOM_DATA_PATH,
+        "ways": [("::/0" if ":" in each else "0.0.0.0/0", each) for each in identity.gateways],
     }
     return template.render(values)
 

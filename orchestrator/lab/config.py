@@ -16,9 +16,11 @@ from orchestrator.lab.layout import (
     PUBLIC_CIDR,
     PUBLIC_CIDR_IPV6,
     PUBLIC_ON_MACHINE,
+    SUBNETS_IN,
     HostLayout,
     LabLayout,
 )
+from orchestrator.lab.network import BRIDGE
 from orchestrator.lab.record import LabRecord
 
 HOST_LEASE_S = 15
@@ -62,8 +64,10 @@ def _network() -> dict[str, Any]:
         "cidr": FABRIC_CIDR,
         "first": GUESTS_FIRST,
         "last": GUESTS_LAST,
-        "gateway": None,
+        "gateway": CONTROLLER_ADDRESS,
         "dns": [CONTROLLER_ADDRESS],
+        "carries": list(SUBNETS_IN),
+        "interface": BRIDGE,
     }
 
 

@@ -21,6 +21,8 @@ GUESTS_LAST = "10.90.15.255"
 PUBLIC_CIDR = "10.91.0.0/24"
 PUBLIC_ON_MACHINE = "127.91.0.0/24"
 PUBLIC_CIDR_IPV6 = "fd91::/112"
+# RFC 1918 and RFC 4193: nothing else is in the controller's namespace.
+SUBNETS_IN = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8")
 
 POOL = "vmss"
 NETWORK = "fabric"

@@ -91,7 +91,8 @@ class Instance:
     past the lease: it counts no longer, and is fenced when the host returns. ``is_on_trial``: made by
     overprovisioning and not kept yet. ``moving_from`` names the host that still holds its disk while it moves.
     ``is_to_redefine``: its domain is made anew, on the same disk, before it runs again. ``quarantined_at``: out
-    of service and off, its disk and log kept for a look.
+    of service and off, its disk and log kept for a look. ``further_addresses`` are those beside ``address``, by
+    ``CARD/CONFIGURATION`` in small letters.
     """
 
     set_uid: str
@@ -133,6 +134,7 @@ class Instance:
     failure: Failure | None = None
     protection: Protection = Protection()
     extensions: dict[str, ExtensionState] = field(default_factory=dict)
+    further_addresses: dict[str, str] = field(default_factory=dict)
 
     def owner(self, installation: str) -> Owner:
         return Owner(installation, self.set_uid, self.instance_id, self.generation)

@@ -45,10 +45,10 @@ _COSTS: Mapping[str, Cost] = {
     f"{_CARDS}.name": Cost.NOTHING,
     f"{_CARDS}.tags": Cost.NOTHING,
     f"{_CARDS}.properties.ipConfigurations.name": Cost.NOTHING,
-    # Without effect yet; the address space itself never changes.
+    # Cards, their addresses and what these are of never change.
     f"{_CARDS}.properties.networkSecurityGroup": Cost.NOTHING,
-    f"{_CARDS}.properties.dnsSettings": Cost.NOTHING,
-    f"{_CARDS}.properties.enableAcceleratedNetworking": Cost.NOTHING,
+    f"{_CARDS}.properties.dnsSettings": Cost.REIMAGE,
+    f"{_CARDS}.properties.enableAcceleratedNetworking": Cost.RESTART,
     f"{_IPS}.subnet": Cost.NOTHING,
     f"{_IPS}.publicIPAddressConfiguration": Cost.NOTHING,
     f"{_IPS}.loadBalancerBackendAddressPools": Cost.NOTHING,

@@ -260,7 +260,10 @@ class Store:
 
     def addresses(self) -> set[str]:
         """Every address that a row holds, lost ones too: none is ever given twice at a time."""
-        return {str(row["address"]) for row in self._all(select(tables.instances.c.address))}
+        own = select(tables.instances.c.address, tables.instances.c.further_addresses)
+        return {
+            address for row in self._all(own) for address in (row["address"], *row["further_addresses"].values())
+        }
 
     def claims(self, pool: str | None = None) -> list[Claim]:
         """What instances hold of one pool, or of all."""

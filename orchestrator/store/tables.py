@@ -104,6 +104,7 @@ instances = Table(
     Column("failure", JSON),
     Column("protection", JSON, nullable=False),
     Column("extensions", JSON, nullable=False),
+    Column("further_addresses", JSON, nullable=False, server_default="{}"),
 )
 
 operations = Table(

@@ -60,7 +60,7 @@ def test_a_get_put_back_whole_changes_nothing(network: World) -> None:
 
 def test_every_resource_says_in_its_answer_what_of_it_has_no_effect(world: World) -> None:
     codes = {
-        VNET: "VirtualNetworkHasNoEffect",
+        VNET: "SubnetHasNoEffect",
         PIP: "NoPublicAddress",
         LB: "RuleWithoutProbe",
         NSG: "NothingIsFiltered",

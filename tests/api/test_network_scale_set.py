@@ -159,7 +159,7 @@ def test_all_else_that_az_asks_of_a_card_is_kept_with_a_warning(made: World) -> 
     address_of(body)["publicIPAddressConfiguration"] = public
     answer = made.put(SS1, body)
     codes = {each["code"] for each in answer.json()["properties"]["warnings"]}
-    assert codes >= {"NoAcceleratedNetworking", "DnsServersHaveNoEffect", "NoPublicAddress"}
+    assert codes >= {"NoAcceleratedNetworking", "NoPublicAddress"}
     assert address_of(answer.json())["publicIPAddressConfiguration"] == public
     assert card_of(answer.json())["enableAcceleratedNetworking"] is True
 

@@ -20,7 +20,7 @@ import libvirt
 
 from orchestrator.config import Config, load_config
 from orchestrator.daemon import enter_namespace
-from orchestrator.guest.seed import SeedIdentity, build_seed, make_host_key
+from orchestrator.guest.seed import SeedCard, SeedIdentity, build_seed, make_host_key
 from orchestrator.hosts.libvirt.acceleration import choose_accelerator
 from orchestrator.hosts.libvirt.domain_xml import GuestPaths, domain_xml
 from orchestrator.images.catalogue import Catalogue
@@ -68,11 +68,8 @@ def _work(config: Config, number: int, files: ImageFiles) -> Work:
             public,
             private,
             public,
-            address,
-            16,
-            None,
+            (SeedCard(mac_of(owner), (f"{address}/16",)),),
             (),
-            mac_of(owner),
             owner.vm_uuid,
             bytes(64),
         )

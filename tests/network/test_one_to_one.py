@@ -136,6 +136,27 @@ def test_what_an_instance_begins_comes_from_its_public_address(namespace: Namesp
     assert namespace.run(begin) == "10.91.0.7"
 
 
+def test_between_instances_nothing_is_changed_but_by_a_public_address_the_answer_comes_back(
+    namespace: Namespace,
+) -> None:
+    both = {"10.91.0.7": "10.99.0.1", "10.91.0.8": "10.99.0.2"}
+    namespace.run(lambda: _apply(OneToOne("cafe0123", lambda: ("10.99.0.0/16", "10.99.0.0/24")), both))
+
+    def peer_seen(target: str) -> str:
+        with socket.socket() as server:
+            server.bind(("10.99.0.2", 0))
+            server.listen()
+            server.settimeout(5.0)
+            to = (target, server.getsockname()[1])
+            with socket.create_connection(to, timeout=5.0, source_address=("10.99.0.1", 0)):
+                taken, peer = server.accept()
+                taken.close()
+                return str(peer[0])
+
+    assert namespace.run(lambda: peer_seen("10.99.0.2")) == "10.99.0.1"
+    assert namespace.run(lambda: peer_seen("10.91.0.8")) == "10.91.0.7"
+
+
 def test_what_others_wrote_is_left_alone_and_a_refusal_says_why(namespace: Namespace) -> None:
     namespace.run(lambda: _command("nft", "add", "table", "inet", "theirs"))
     namespace.run(lambda: _apply(OneToOne("cafe0123"), {"10.91.0.7": "10.99.0.1"}))

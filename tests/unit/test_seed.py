@@ -24,9 +24,11 @@ from hypothesis import strategies as st
 from orchestrator.errors import BadInput
 from orchestrator.guest import seed as seed_module
 from orchestrator.guest.custom_data import MAX_CUSTOM_DATA_BYTES, read_custom_data
-from orchestrator.guest.seed import SeedIdentity, build_seed, check_custom_data, make_host_key
+from orchestrator.guest.seed import SeedCard, SeedIdentity, build_seed, check_custom_data, make_host_key
 
 PRIVATE, PUBLIC = make_host_key()
+
+CARD = SeedCard("52:54:00:AA:BB:CC", ("10.90.1.7/16",), ("10.90.0.1", "10.90.0.2"))
 
 WEB = SeedIdentity(
     instance_uid="6f1c0e4a-1111-4222-8333-444455556666",
@@ -37,11 +39,8 @@ WEB = SeedIdentity(
     agent_public_key="ssh-ed25519 CCCC vmssd",
     host_key_private=PRIVATE,
     host_key_public=PUBLIC,
-    address="10.90.1.7",
-    prefix_length=16,
-    gateway="10.90.0.1",
-    dns_servers=("10.90.0.1", "10.90.0.2"),
-    mac="52:54:00:AA:BB:CC",
+    cards=(CARD,),
+    gateways=("10.90.0.1",),
     vm_uuid="9d1c9a52-9be9-5e0c-8bd1-cf1f20a4a7a5",
     random_seed=bytes(range(64)),
 )
@@ -116,9 +115,26 @@ def test_a_guest_gets_its_static_address_by_the_mac_of_its_card() -> None:
 
 
 def test_a_guest_without_gateway_and_dns_has_neither() -> None:
-    card = yaml.safe_load(seed_of(gateway=None, dns_servers=())["network-config"])["ethernets"]["primary"]
+    card = yaml.safe_load(seed_of(gateways=(), cards=(SeedCard(CARD.mac, CARD.addresses),))["network-config"])[
+        "ethernets"
+    ]["primary"]
     assert not {"routes", "nameservers"} & set(card)
-    assert (facts(gateway=None)["GATEWAY"], facts()["GATEWAY"]) == ("", "10.90.0.1")
+    assert (facts(gateways=())["GATEWAYS"], facts()["GATEWAYS"]) == ("", "10.90.0.1")
+
+
+def test_a_guest_gets_every_card_with_all_its_addresses_and_the_way_out_by_the_first() -> None:
+    second = SeedCard("52:54:00:AA:BB:CD", ("10.91.2.4/24", "fd20::4/64"), ("10.91.2.1",))
+    both = {"cards": (CARD, second), "gateways": ("10.90.0.1", "fd10::1")}
+    cards = yaml.safe_load(seed_of(**both)["network-config"])["ethernets"]
+    assert list(cards) == ["primary", "card2"]
+    assert [each["to"] for each in cards["primary"]["routes"]] == ["0.0.0.0/0", "::/0"]
+    assert cards["card2"]["addresses"] == ["10.91.2.4/24", "fd20::4/64"]
+    assert "routes" not in cards["card2"]
+    assert user_data(**both)["bootcmd"][0][0] == "sysctl"
+    assert "bootcmd" not in user_data()
+    told = facts(**both)
+    assert told["CARDS"] == "52:54:00:aa:bb:cc,10.90.1.7/16 52:54:00:aa:bb:cd,10.91.2.4/24,fd20::4/64"
+    assert told["GATEWAYS"] == "10.90.0.1 fd10::1"
 
 
 def test_cloud_init_is_told_of_users_and_of_the_one_host_key() -> None:
@@ -179,6 +195,8 @@ def test_micro_finds_the_same_facts_as_cloud_init() -> None:
         "INSTANCE_ID": "6f1c0e4a-1111-4222-8333-444455556666-g3",
         "HOST_NAME": "web000007",
         "USERS": "azureuser",
+        "CARDS": "52:54:00:aa:bb:cc,10.90.1.7/16",
+        "GATEWAYS": "10.90.0.1",
         "MAC": "52:54:00:aa:bb:cc",
         "ADDRESS": "10.90.1.7",
         "NETMASK": "255.255.0.0",
@@ -297,7 +315,15 @@ def test_empty_custom_data_is_none_at_all() -> None:
     assert read_custom_data(b"#cloud-config\n").cloud_config == {}
 
 
-@pytest.mark.parametrize("change", [{"address": "10.90.1.700"}, {"prefix_length": 40}, {"gateway": "fe80::1"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cards": (SeedCard("52:54:00:AA:BB:CC", ("10.90.1.700/16",)),)},
+        {"cards": (SeedCard("52:54:00:AA:BB:CC", ("10.90.1.7/40",)),)},
+        {"cards": (SeedCard("52:54:00:AA:BB:CC", ("fd20::4/64",)),)},
+        {"gateways": ("here",)},
+    ],
+)
 def test_an_address_that_is_none_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match="IPv4"):
         build_seed(replace(WEB, **change))
@@ -336,11 +362,11 @@ def test_no_value_can_break_out_of_the_templates(host_name: str, key: str) -> No
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40))
 def test_no_value_can_break_out_of_micros_shell(gateway: str) -> None:
-    quoted = seed_module.identity_archive(replace(WEB, gateway=gateway), read_custom_data(None))
+    quoted = seed_module.identity_archive(replace(WEB, gateways=(gateway,)), read_custom_data(None))
     with tarfile.open(fileobj=io.BytesIO(quoted)) as tar:
         member = tar.extractfile("var/lib/vmss/identity")
         assert member is not None
-        script = member.read().decode() + 'printf "%s" "$GATEWAY"'
+        script = member.read().decode() + 'printf "%s" "$GATEWAYS"'
     done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
     assert done.stdout.decode() == gateway
 

@@ -12,7 +12,7 @@ from orchestrator.model.arm.names import SCALE_SET_TYPE, InstanceNames
 from orchestrator.model.arm.references import BALANCER, PUBLIC_ADDRESS, SECURITY_GROUP, VIRTUAL_NETWORK
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.instance import Instance
-from orchestrator.model.network.interfaces import card_id, configuration_id
+from orchestrator.model.network.interfaces import card_ids, configuration_ids
 from orchestrator.model.network.public_addresses import label_of
 from orchestrator.model.network.references import Use, is_within
 from orchestrator.model.network.shape import Shape
@@ -68,12 +68,16 @@ def _add(properties: Json, name: str, ids: Iterable[str]) -> None:
 
 def _cards(api: Api, mine: list[Use]) -> Iterator[str]:
     for record, row in _instances(api, mine):
-        yield card_id(record, InstanceNames.of(record).id(row.instance_id))
+        number = InstanceNames.of(record).id(row.instance_id)
+        for target in {str(use.target) for use in mine}:
+            yield from card_ids(record, number, target)
 
 
 def _configurations(api: Api, mine: list[Use]) -> Iterator[str]:
     for record, row in _instances(api, mine):
-        yield configuration_id(record, InstanceNames.of(record).id(row.instance_id))
+        number = InstanceNames.of(record).id(row.instance_id)
+        for target in {str(use.target) for use in mine}:
+            yield from configuration_ids(record, number, target)
 
 
 def _instances(api: Api, mine: list[Use]) -> Iterator[tuple[ScaleSet, Instance]]:

@@ -14,7 +14,7 @@ from orchestrator.model.arm.instance_views import Subject
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.statuses import Json, stable_uuid
 from orchestrator.model.claim import PUBLIC_ADDRESSES, Claim, Key
-from orchestrator.model.network.interfaces import configuration_id, interface
+from orchestrator.model.network.interfaces import configuration_ids, interfaces
 from orchestrator.model.resource import StoredResource
 from orchestrator.model.resource_id import ResourceId, parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
@@ -45,7 +45,7 @@ def _holders(api: Api, claims: Iterable[Claim]) -> Iterator[_Holder]:
         row = api.store.instance(claim.set_uid, claim.instance_id)
         if record is not None and row is not None and not row.is_gone:
             number = InstanceNames.of(record).id(row.instance_id)
-            yield _Holder(claim, record.name, number, configuration_id(record, number))
+            yield _Holder(claim, record.name, number, configuration_ids(record, number, claim.pool)[0])
 
 
 def rule_names(pool: str, holders: Sequence[_Holder]) -> dict[Claim, str]:
@@ -135,9 +135,11 @@ class Holdings:
             self._by_key.setdefault(claim.key, []).append(claim)
             self._by_pool.setdefault(claim.pool, []).append(claim)
 
-    def card(self, it: Subject) -> Json:
-        """A card's view, with the NAT rules and the public address that its instance has."""
-        view = interface(it)
+    def cards(self, it: Subject) -> list[Json]:
+        """The views of its cards, with the NAT rules and the public address that the instance has."""
+        return [self._card(it, view) for view in interfaces(it)]
+
+    def _card(self, it: Subject, view: Json) -> Json:
         mine = self._by_key.get((it.row.set_uid, it.row.instance_id), ())
         held = (self._rules_of(each.pool).get(each.key) for each in mine if each.pool != PUBLIC_ADDRESSES)
         rules = sorted(each for each in held if each is not None)
@@ -162,7 +164,9 @@ class Holdings:
         with_one = {each.key for each in self._by_pool.get(PUBLIC_ADDRESSES, ())}
         rows = [row for row in self._api.store.instances(record.uid) if not row.is_gone]
         for it in looks(self._api, record, [row for row in rows if (row.set_uid, row.instance_id) in with_one]):
-            for configuration in interface(it)["properties"]["ipConfigurations"]:
+            for configuration in (
+                each for card in interfaces(it) for each in card["properties"]["ipConfigurations"]
+            ):
                 if (found := self.public_address(it, configuration)) is not None:
                     yield found
 

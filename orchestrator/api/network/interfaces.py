@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fastapi import APIRouter, Request
 
@@ -28,25 +28,29 @@ def _cards(api: Api, address: SetAddress) -> Iterator[Json]:
     record = address.find(api)
     rows = [row for row in api.store.instances(record.uid) if not row.is_gone]
     holdings = Holdings(api)
-    return (holdings.card(it) for it in looks(api, record, rows))
+    return (card for it in looks(api, record, rows) for card in holdings.cards(it))
 
 
-def _card(api: Api, address: SetAddress, instance_id: str, name: str | None = None) -> Json:
-    """The only card of an instance. Raises ``NotFound`` for another name."""
-    record = address.find(api)
-    it = look_at(api, record, find_instance(api.store, record, instance_id))
-    found = Holdings(api).card(it)
-    if name is not None and name.lower() != found["name"].lower():
-        raise NotFound(f"The instance has no network interface '{name[:80]}'; it has '{found['name']}'.")
-    return found
+def _cards_of(api: Api, address: SetAddress, instance_id: str) -> list[Json]:
+    return Holdings(api).cards(_subject(api, address, instance_id))
+
+
+def _card(api: Api, address: SetAddress, instance_id: str, name: str) -> Json:
+    return _named(_cards_of(api, address, instance_id), name, "The instance has no network interface")
 
 
 def _configuration(api: Api, address: SetAddress, instance_id: str, card: str, name: str) -> Json:
-    [found] = _card(api, address, instance_id, card)["properties"]["ipConfigurations"]
-    if name.lower() != found["name"].lower():
-        raise NotFound(f"The card has no IP configuration '{name[:80]}'; it has '{found['name']}'.")
-    configuration: Json = found
-    return configuration
+    found = _card(api, address, instance_id, card)["properties"]["ipConfigurations"]
+    return _named(found, name, "The card has no IP configuration")
+
+
+def _named(found: Sequence[Json], name: str, words: str) -> Json:
+    """Raises ``NotFound`` that says which there are."""
+    for each in found:
+        if each["name"].lower() == name.lower():
+            return each
+    known = ", ".join(f"'{each['name']}'" for each in found)
+    raise NotFound(f"{words} '{name[:80]}'; it has {known}.")
 
 
 def _subject(api: Api, address: SetAddress, instance_id: str) -> Subject:
@@ -68,7 +72,7 @@ async def list_public_addresses(request: Request, address: SetAddressDep, api: A
 
 @router.get(CARDS)
 async def list_of_instance(address: SetAddressDep, instance_id: str, api: ApiDep) -> Json:
-    return {"value": [_card(api, address, instance_id)]}
+    return {"value": _cards_of(api, address, instance_id)}
 
 
 @router.get(CARD)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.api.context import Api
 from orchestrator.api.kinds import Kind
+from orchestrator.api.network import subnets
 from orchestrator.api.network.gateway_certificates import with_certificates
 from orchestrator.api.network.public_addresses import check_label, with_address
 from orchestrator.api.references import all_uses
@@ -59,7 +60,7 @@ def _check_versions(api: Api, own: ResourceId, body: Json) -> None:
 
 
 def _kinds() -> Iterator[Kind]:
-    yield from kinds_of(virtual_networks.SHAPE)
+    yield from kinds_of(virtual_networks.SHAPE, (subnets.check_prefixes,), notices=subnets.notices)
     yield from kinds_of(public_addresses.SHAPE, (check_label,), with_address)
     yield from kinds_of(load_balancers.SHAPE, (check_public_addresses,))
     yield from kinds_of(security_groups.SHAPE)

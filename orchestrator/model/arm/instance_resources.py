@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.model.arm.extension_views import is_application_health
@@ -11,10 +11,10 @@ from orchestrator.model.arm.instance_views import Subject, extensions_of, instan
 from orchestrator.model.arm.names import INSTANCE_TYPE, VM_TYPE
 from orchestrator.model.arm.statuses import Json, provisioning_state, time_text
 from orchestrator.model.instance import Instance
+from orchestrator.model.network.cards import configured_cards, is_primary
 from orchestrator.model.scale_set import ScaleSet
 
 _EXTENSION_STATES = {"transitioning": "Updating", "succeeded": "Succeeded", "failed": "Failed"}
-_DEFAULT_CARD = "primary"
 
 
 def instance_etag(row: Instance) -> str:
@@ -89,7 +89,7 @@ def _properties(it: Subject, own_id: str) -> Json:
         "hardwareProfile": {"vmSize": it.model["sku"]["name"]},
         "storageProfile": _storage(it),
         "osProfile": _os_profile(it),
-        "networkProfile": {"networkInterfaces": [_card(it, own_id)]},
+        "networkProfile": {"networkInterfaces": list(_cards(it, own_id))},
     }
     for name in ("diagnosticsProfile", "securityProfile", "licenseType"):
         if name in it.profile:
@@ -115,10 +115,9 @@ def _os_profile(it: Subject) -> Json:
     return {"computerName": it.computer_name, **os_profile}
 
 
-def _card(it: Subject, own_id: str) -> Json:
-    network = it.profile.get("networkProfile") or {}
-    configured = network.get("networkInterfaceConfigurations") or [{"name": _DEFAULT_CARD}]
-    return {"id": f"{own_id}/networkInterfaces/{configured[0]['name']}", "properties": {"primary": True}}
+def _cards(it: Subject, own_id: str) -> Iterator[Json]:
+    for card in configured_cards(it.profile):
+        yield {"id": f"{own_id}/networkInterfaces/{card['name']}", "properties": {"primary": is_primary(card)}}
 
 
 def _protection(row: Instance) -> Json:

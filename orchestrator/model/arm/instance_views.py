@@ -12,6 +12,7 @@ from orchestrator.model.arm.statuses import (
     Json,
     PowerState,
     Status,
+    acceleration_status,
     agent_status,
     disk_status,
     health_status,
@@ -26,6 +27,7 @@ from orchestrator.model.custom_metrics import CustomMetrics
 from orchestrator.model.guest import Owner
 from orchestrator.model.health import Health
 from orchestrator.model.instance import Instance, Stage
+from orchestrator.model.network.cards import configured_cards, queues_of
 from orchestrator.model.scale_set import ScaleSet
 
 
@@ -142,6 +144,8 @@ def _statuses(it: Subject) -> Iterator[Status]:
         yield hibernation_status(it.row)
     if (special := service_status(it.row)) is not None:
         yield special
+    if any(card["properties"].get("enableAcceleratedNetworking") for card in configured_cards(it.profile)):
+        yield acceleration_status(queues_of(True, it.row.vcpus))
 
 
 def _place(it: Subject) -> Json:

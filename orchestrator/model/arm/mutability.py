@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
 from orchestrator.errors import Conflict, ErrorDetail
+from orchestrator.model.arm.network import NetworkProfile, address_space_of
 from orchestrator.model.arm.scale_set import ScaleSetResource
+from orchestrator.model.network.cards import by_rank
 
 CODE = "PropertyChangeNotAllowed"
 _PROFILE = "properties.virtualMachineProfile"
@@ -57,16 +59,23 @@ NOT_BY_PATCH = (
 )
 
 
-def check_mutable(old: ScaleSetResource, new: ScaleSetResource, spaces: Sequence[str] = ()) -> None:
-    """For PUT. ``spaces`` are the configured address spaces; the first is that of subnets with other names.
-    Raises ``Conflict`` with code ``PropertyChangeNotAllowed`` and one detail for each offence."""
-    _raise(_offences(old, new, spaces))
+SegmentOf = Callable[[str], str]
+"""From a subnet's id to what decides the addresses there."""
 
 
-def check_patchable(old: ScaleSetResource, new: ScaleSetResource, spaces: Sequence[str] = ()) -> None:
+def _by_name(subnet_id: str) -> str:
+    return address_space_of(subnet_id, ())
+
+
+def check_mutable(old: ScaleSetResource, new: ScaleSetResource, segment_of: SegmentOf = _by_name) -> None:
+    """For PUT. Raises ``Conflict`` with code ``PropertyChangeNotAllowed`` and one detail for each offence."""
+    _raise(_offences(old, new, segment_of))
+
+
+def check_patchable(old: ScaleSetResource, new: ScaleSetResource, segment_of: SegmentOf = _by_name) -> None:
     """For PATCH: what ``check_mutable`` checks, and that nothing changes which only a PUT may change."""
     offences = dict(_not_by_patch(old, new))
-    _raise((offences | dict(_offences(old, new, spaces))).items())
+    _raise((offences | dict(_offences(old, new, segment_of))).items())
 
 
 def _raise(offences: Iterable[tuple[str, str]]) -> None:
@@ -79,8 +88,8 @@ def _raise(offences: Iterable[tuple[str, str]]) -> None:
     raise Conflict(message, code=CODE, target=details[0].target, details=details)
 
 
-def _offences(old: ScaleSetResource, new: ScaleSetResource, spaces: Sequence[str]) -> Iterator[tuple[str, str]]:
-    before, after = _values(old, spaces), _values(new, spaces)
+def _offences(old: ScaleSetResource, new: ScaleSetResource, segment_of: SegmentOf) -> Iterator[tuple[str, str]]:
+    before, after = _values(old, segment_of), _values(new, segment_of)
     for path, rule in RULES.items():
         if words := _BREACHES[rule](before[path], after[path]):
             yield path, f"{path} {words}."
@@ -88,12 +97,25 @@ def _offences(old: ScaleSetResource, new: ScaleSetResource, spaces: Sequence[str
     yield from _plan_offences(old, new)
 
 
-def _values(resource: ScaleSetResource, spaces: Sequence[str]) -> dict[str, Any]:
-    """What each rule compares. Of the network it is the address space: it alone makes a difference to guests."""
+def _values(resource: ScaleSetResource, segment_of: SegmentOf) -> dict[str, Any]:
+    """What each rule compares. Of the network it is which addresses an instance has, and where: they are given
+    when it is made."""
     shown = resource.to_json()
     network = resource.profile.network_profile
-    space = network.address_space(spaces).lower() if network else None
-    return {path: _at(shown, path) for path in RULES} | {_ADDRESS_SPACE: space}
+    layout = _layout(network, segment_of) if network else None
+    return {path: _at(shown, path) for path in RULES} | {_ADDRESS_SPACE: layout}
+
+
+def _layout(network: NetworkProfile, segment_of: SegmentOf) -> str:
+    """An only address goes by no name."""
+    places = [
+        (f"{card.name}/{each.name}", segment_of(each.properties.subnet.id), each.properties)
+        for card, each, _ in by_rank(network)
+    ]
+    if len(places) == 1:
+        return places[0][1].lower()
+    told = [f"{name} {own.private_ip_address_version.value} on {segment}".lower() for name, segment, own in places]
+    return ", ".join([told[0], *sorted(told[1:])])
 
 
 def _at(value: Any, path: str) -> Any:

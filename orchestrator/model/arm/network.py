@@ -1,4 +1,4 @@
-"""``virtualMachineProfile.networkProfile`` (reference 1.3): one card with one address, for now."""
+"""``virtualMachineProfile.networkProfile`` (reference 1.3): the cards of every instance, and their addresses."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from orchestrator.model.arm.storage import DeleteOption
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _FALSE = (False,)
+MOST_CARDS = 8
+MOST_CONFIGURATIONS = 16
 _NO_GROUPS = "there are no application security groups"
 _NO_RANGES = "there are no ranges of public addresses"
 _NO_NAMES = "there is no public zone of names"
@@ -71,15 +73,6 @@ def _check_ipv4(value: str) -> str:
 Ipv4 = Annotated[str, AfterValidator(_check_ipv4)]
 
 
-def _only_primary(value: bool) -> bool:
-    if not value:
-        raise bad_value("must be true: the only one is the primary one")
-    return value
-
-
-Primary = Annotated[Flag, AfterValidator(_only_primary)]
-
-
 class AddressVersion(ArmEnum):
     IPV4 = "IPv4"
     IPV6 = "IPv6"
@@ -124,7 +117,7 @@ class PublicAddressProperties(ArmModel):
     ip_tags: Annotated[Any, Refused("there is one kind of route to the Internet")] = None
     public_ip_prefix: Annotated[Any, Refused(_NO_RANGES)] = Field(default=None, alias="publicIPPrefix")
     public_ip_address_version: Annotated[
-        AddressVersion | None, Only((AddressVersion.IPV4,), "address spaces hold IPv4 addresses only")
+        AddressVersion | None, Only((AddressVersion.IPV4,), "an instance's public address is translated, and IPv4")
     ] = Field(default=None, alias="publicIPAddressVersion")
     delete_option: Annotated[
         DeleteOption | None, Only((DeleteOption.DELETE,), "an instance's address goes with the instance")
@@ -147,11 +140,9 @@ class PublicAddressConfiguration(ArmModel):
 
 class IpConfigurationProperties(ArmModel):
     subnet: Subnet
-    primary: Primary = True
-    private_ip_address_version: Annotated[
-        AddressVersion, Only((AddressVersion.IPV4,), "address spaces hold IPv4 addresses only")
-    ] = Field(default=AddressVersion.IPV4, alias="privateIPAddressVersion")
-    private_ip_address_prefix_length: Annotated[Any, Refused("each instance has one address")] = Field(
+    primary: Flag | None = None
+    private_ip_address_version: AddressVersion = Field(default=AddressVersion.IPV4, alias="privateIPAddressVersion")
+    private_ip_address_prefix_length: Annotated[Any, Refused("a configuration has one address")] = Field(
         default=None, alias="privateIPAddressPrefixLength"
     )
     public_ip_address_configuration: PublicAddressConfiguration | None = Field(
@@ -173,7 +164,7 @@ class NicProperties(ArmModel):
     """What Azure's clients send for every set is taken where it has no effect yet, and ``network_notices`` says so.
     All else that would change the traffic of a guest and does not is refused, so that nobody relies on it."""
 
-    primary: Primary = True
+    primary: Flag | None = None
     enable_accelerated_networking: Flag | None = None
     disable_tcp_state_tracking: Annotated[Flag | None, Only(_FALSE, "no connection is tracked here")] = None
     enable_fpga: Annotated[Flag | None, Only(_FALSE, "guests have virtio cards")] = None
@@ -191,8 +182,12 @@ class NicProperties(ArmModel):
 
     @field_validator("ip_configurations")
     @classmethod
-    def _exactly_one(cls, value: tuple[IpConfiguration, ...]) -> tuple[IpConfiguration, ...]:
-        return _one(value, "IP configuration")
+    def _has_a_primary(cls, value: tuple[IpConfiguration, ...]) -> tuple[IpConfiguration, ...]:
+        made = _with_one_primary(value, "IP configuration", MOST_CONFIGURATIONS)
+        first = next(each for each in made if each.properties.primary)
+        if first.properties.private_ip_address_version is not AddressVersion.IPV4:
+            raise bad_value(f"has the primary IP configuration '{first.name}', which must be IPv4")
+        return made
 
 
 class NicConfiguration(ArmModel):
@@ -209,25 +204,48 @@ class NetworkProfile(ArmModel):
 
     @field_validator("network_interface_configurations")
     @classmethod
-    def _exactly_one(cls, value: tuple[NicConfiguration, ...]) -> tuple[NicConfiguration, ...]:
-        return _one(value, "network interface configuration")
+    def _has_a_primary(cls, value: tuple[NicConfiguration, ...]) -> tuple[NicConfiguration, ...]:
+        made = _with_one_primary(value, "network interface configuration", MOST_CARDS)
+        asked = [
+            each.name
+            for card in made
+            for each in card.properties.ip_configurations
+            if each.properties.public_ip_address_configuration is not None
+        ]
+        if len(asked) > 1:
+            raise not_possible(f"can give an instance one public address, not one at each of {', '.join(asked)}")
+        return made
 
     @property
     def subnet_id(self) -> str:
-        [card] = self.network_interface_configurations
-        return card.properties.ip_configurations[0].properties.subnet.id
+        """That of the primary address."""
+        [card] = (each for each in self.network_interface_configurations if each.properties.primary)
+        [first] = (each for each in card.properties.ip_configurations if each.properties.primary)
+        return first.properties.subnet.id
 
     def address_space(self, spaces: Sequence[str]) -> str:
         """That of the ``spaces`` configured which gives the guests their addresses."""
         return address_space_of(self.subnet_id, spaces)
 
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", NicConfiguration, IpConfiguration)
 
 
-def _one(values: tuple[_T, ...], what: str) -> tuple[_T, ...]:
+def _with_one_primary(values: tuple[_T, ...], what: str, most: int) -> tuple[_T, ...]:
+    """Each says whether it is the primary one: of several one says so, an only one need not."""
     if not values:
         raise bad_value(f"must have one {what}")
-    if len(values) > 1:
-        raise not_possible(f"can have only one {what} in this version")
-    return values
+    if len(values) > most:
+        raise not_possible(f"can have {most} {what}s at most")
+    names = [each.name.lower() for each in values]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise bad_value(f"has {', '.join(twice)} twice")
+    marked = [
+        each.properties.primary is True or (len(values) == 1 and each.properties.primary is None) for each in values
+    ]
+    if marked.count(True) != 1:
+        raise bad_value(f"must have exactly one primary {what}")
+    return tuple(
+        each.model_copy(update={"properties": each.properties.model_copy(update={"primary": is_primary})})
+        for each, is_primary in zip(values, marked, strict=True)
+    )

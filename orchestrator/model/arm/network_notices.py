@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.model.arm.network import address_space_of, is_own_space
@@ -13,16 +13,21 @@ _IP = f"{_CARD}.ipConfigurations[0].properties"
 
 
 def network_notices(
-    model: Mapping[str, Any], spaces: Sequence[str], *, has_public_addresses: bool = False
+    model: Mapping[str, Any],
+    spaces: Sequence[str],
+    carried: Collection[str] = (),
+    *,
+    has_public_addresses: bool = False,
 ) -> list[Notice]:
-    """From a set's canonical model; ``spaces`` are the configured address spaces, and ``has_public_addresses``
+    """From a set's canonical model; ``spaces`` are the configured address spaces, ``carried`` the ids of subnets
+    that are real (in small letters), and ``has_public_addresses``
     says whether a pool of those is configured."""
     network = model["properties"]["virtualMachineProfile"].get("networkProfile") or {}
     found: list[Notice] = []
     for card in network.get("networkInterfaceConfigurations", ()):
         found += _of_card(card["properties"])
         for each in card["properties"]["ipConfigurations"]:
-            found += _of_address(each["properties"], spaces)
+            found += _of_address(each["properties"], spaces, carried)
             if each["properties"].get("publicIPAddressConfiguration") and not has_public_addresses:
                 words = "No public addresses are configured: instances have the one of their network only."
                 found.append(Notice("NoPublicAddress", words, f"{_IP}.publicIPAddressConfiguration"))
@@ -33,16 +38,15 @@ def _of_card(card: Mapping[str, Any]) -> Iterator[Notice]:
     if card.get("networkSecurityGroup"):
         words = "Nothing is filtered: the security group has no effect yet, and every port of a guest is open."
         yield Notice("NothingIsFiltered", words, f"{_CARD}.networkSecurityGroup")
-    if (card.get("dnsSettings") or {}).get("dnsServers"):
-        words = "The DNS servers have no effect: guests ask those of the address space."
-        yield Notice("DnsServersHaveNoEffect", words, f"{_CARD}.dnsSettings.dnsServers")
     if card.get("enableAcceleratedNetworking"):
-        words = "Accelerated networking has no effect: guests have virtio cards."
+        words = "Accelerated networking is multiqueue virtio here: no virtual function of a card is passed through."
         yield Notice("NoAcceleratedNetworking", words, f"{_CARD}.enableAcceleratedNetworking")
 
 
-def _of_address(address: Mapping[str, Any], spaces: Sequence[str]) -> Iterator[Notice]:
+def _of_address(address: Mapping[str, Any], spaces: Sequence[str], carried: Collection[str]) -> Iterator[Notice]:
     subnet = address["subnet"]["id"]
+    if subnet.lower() in carried:
+        return
     space = address_space_of(subnet, spaces)
     if not is_own_space(subnet) and subnet.rpartition("/")[2].lower() != space.lower():
         words = f"The subnet's address prefix has no effect: instances are on the hosts' network '{space}'."

@@ -10,6 +10,7 @@ from orchestrator.model.arm.problems import raise_problems
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.arm.storage import ImageReference
 from orchestrator.model.network.public_pool import PublicPool
+from orchestrator.model.network.subnets import Carriers
 from orchestrator.model.sizes import SizeCatalogue
 
 _IMAGE_PATH = "properties.virtualMachineProfile.storageProfile.imageReference"
@@ -21,7 +22,8 @@ class Site:
 
     ``fault_domains`` maps each zone that has hosts to its fault domains. ``find_image`` raises ``ImageError``
     or ``NotFound`` for an image that the catalogue does not have, or has damaged. ``host_groups`` are the names
-    of dedicated hosts, in small letters. ``public_pool`` has the addresses that the public ones are of."""
+    of dedicated hosts, in small letters. ``public_pool`` has the addresses that the public ones are of.
+    ``carriers`` are the networks on which subnets are real."""
 
     subscription_id: str
     location: str
@@ -32,6 +34,7 @@ class Site:
     subscription_name: str = "vmss"
     host_groups: frozenset[str] = frozenset()
     public_pool: PublicPool = field(default_factory=PublicPool)
+    carriers: Carriers = field(default_factory=Carriers)
     dns_zone: str = "vmss.internal"
 
 

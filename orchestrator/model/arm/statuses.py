@@ -118,6 +118,16 @@ def service_status(row: Instance) -> Status | None:
     return None
 
 
+def acceleration_status(queues: int) -> Status:
+    """Ours: what accelerated networking is on this instance."""
+    words = (
+        f"virtio with {queues} queues: one for each processor"
+        if queues > 1
+        else "virtio; one processor has one queue"
+    )
+    return status("AcceleratedNetworking/virtio", "No virtual function is passed through", message=words)
+
+
 def agent_status(*, is_ready: bool) -> Status:
     """How the daemon reaches into the guest, in the words of Azure's agent."""
     if is_ready:

@@ -18,7 +18,6 @@ _NO_NOTICE = "No notice is given, so none can be short or long"
 _COMES_WITH = "Extensions are part of the daemon and come with it"
 _POOL_DECIDES = "The host's storage pool decides; Azure's kinds of disk do not exist here"
 _ONE_SORT = "All public addresses of instances are of one sort"
-_VIRTIO = "Guests have virtio cards, whatever is wished (a warning says so)"
 _A_NAME = "A name for its reader; nothing else goes by it"
 
 STORED_ONLY: Mapping[str, str] = {
@@ -42,9 +41,7 @@ STORED_ONLY: Mapping[str, str] = {
     f"{_PROFILE}.networkProfile.networkApiVersion": "There is one way in which cards are made",
     f"{_CARD}.name": _A_NAME,
     f"{_CARD}.tags": "Cards are no resources of their own, so nobody could ask for their tags",
-    f"{_CARD}.properties.enableAcceleratedNetworking": _VIRTIO,
     f"{_CARD}.properties.networkSecurityGroup.id": "Nothing is filtered yet (a warning says so)",
-    f"{_CARD}.properties.dnsSettings.dnsServers": "The address space names its guests' servers (a warning says so)",
     f"{_CARD}.properties.ipConfigurations[].name": _A_NAME,
     f"{_PUBLIC}.name": _A_NAME,
     f"{_PUBLIC}.tags": _ONE_SORT,

@@ -82,11 +82,5 @@ def _prefix(value: str) -> str:
     return value
 
 
-def _ipv4_prefix(value: str) -> str:
-    if ":" in value:
-        raise bad_value("is IPv6, and networks hold IPv4 addresses only")
-    return _prefix(value)
-
-
-Prefix = Annotated[str, AfterValidator(_ipv4_prefix)]
+Prefix = Annotated[str, AfterValidator(_prefix)]
 NotYet = Annotated[Flag | None, Only((False,), "nothing here does it")]

@@ -20,6 +20,7 @@ from orchestrator.model.resource_id import ResourceId
 
 _NO_ROUTES = "there are no routes but those of the hosts' network"
 _NO_SERVICES = "there are no services of Azure's to reach from a subnet"
+_IPV6_LENGTH = 64
 _SMALLEST = 29  # Azure keeps five addresses of each subnet
 
 
@@ -81,8 +82,11 @@ class SubnetResource(Child):
             raise bad_value("must have addressPrefix or addressPrefixes")
         if value.address_prefix and value.address_prefixes and value.address_prefixes != (value.address_prefix,):
             raise bad_value("has addressPrefix and addressPrefixes, which differ")
-        if any(ipaddress.ip_network(each).prefixlen > _SMALLEST for each in value.prefixes):
-            raise bad_value(f"has a prefix longer than /{_SMALLEST}: five addresses of a subnet are kept back")
+        for each in (ipaddress.ip_network(prefix) for prefix in value.prefixes):
+            if each.version == 4 and each.prefixlen > _SMALLEST:
+                raise bad_value(f"has a prefix longer than /{_SMALLEST}: five addresses of a subnet are kept back")
+            if each.version == 6 and each.prefixlen != _IPV6_LENGTH:
+                raise bad_value(f"has the IPv6 prefix {each}; a subnet's is of length /{_IPV6_LENGTH}")
         return value
 
 
@@ -123,10 +127,6 @@ class VirtualNetwork(ExtendedResource):
     properties: VirtualNetworkProperties
 
 
-def _networks(texts: Any) -> list[ipaddress.IPv4Network]:
-    return [ipaddress.IPv4Network(each) for each in texts]
-
-
 def prefixes_of(subnet: Mapping[str, Any]) -> list[str]:
     """The prefixes of a subnet's canonical body."""
     properties = subnet["properties"]
@@ -143,7 +143,7 @@ def _ranges_fit(body: Json, _identity: ResourceId) -> Iterator[ErrorDetail]:
     subnets = body["properties"]["subnets"]
     ranges = [(each["name"], prefix) for each in subnets for prefix in prefixes_of(each)]
     for name, prefix in ranges:
-        if not any(ipaddress.IPv4Network(prefix).subnet_of(space) for space in _networks(spaces)):
+        if not any(is_inside(prefix, space) for space in spaces):
             words = f"Subnet '{name}' is not valid: {prefix} is not inside the network's address space."
             yield ErrorDetail("NetcfgInvalidSubnet", words, "properties.subnets")
     for one, other in _overlapping(ranges):
@@ -151,20 +151,23 @@ def _ranges_fit(body: Json, _identity: ResourceId) -> Iterator[ErrorDetail]:
         yield ErrorDetail("NetcfgSubnetRangesOverlap", words, "properties.subnets")
 
 
+def is_inside(prefix: str, outer: str) -> bool:
+    """Whether all of one prefix is in another, of the same version."""
+    one, other = ipaddress.ip_network(prefix), ipaddress.ip_network(outer)
+    if isinstance(one, ipaddress.IPv4Network):
+        return isinstance(other, ipaddress.IPv4Network) and one.subnet_of(other)
+    return isinstance(other, ipaddress.IPv6Network) and one.subnet_of(other)
+
+
 def _overlapping(ranges: list[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
     """Pairs of neighbours in order of address: where any two overlap, two neighbours do."""
-    ordered = sorted(ranges, key=lambda each: ipaddress.IPv4Network(each[1]))
+    ordered = sorted(ranges, key=lambda each: ipaddress.get_mixed_type_key(ipaddress.ip_network(each[1])))
     for before, after in itertools.pairwise(ordered):
-        if ipaddress.IPv4Network(before[1]).overlaps(ipaddress.IPv4Network(after[1])):
+        if is_inside(after[1], before[1]):
             yield after, before
 
 
 def _warnings(body: Mapping[str, Any]) -> Iterator[Notice]:
-    words = "The network is kept and shown only: guests are on the hosts' own network, with its addresses."
-    yield Notice("VirtualNetworkHasNoEffect", words, "properties.addressSpace")
-    if (body["properties"].get("dhcpOptions") or {}).get("dnsServers"):
-        words = "The DNS servers are kept and shown only: guests ask those of the hosts' network."
-        yield Notice("DnsServersHaveNoEffect", words, "properties.dhcpOptions.dnsServers")
     subnets = body["properties"]["subnets"]
     if guarded := [each["name"] for each in subnets if each["properties"].get("networkSecurityGroup")]:
         words = f"Nothing is filtered: the security groups of {', '.join(guarded)} have no effect yet."

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import paramiko
 
-from orchestrator.guest.seed import SeedIdentity, build_seed, make_host_key
+from orchestrator.guest.seed import SeedCard, SeedIdentity, build_seed, make_host_key
 from orchestrator.model.guest import ImageFiles
 
 Answer = TypeVar("Answer")
@@ -137,11 +137,8 @@ def an_identity(agent_public_key: str, host_key: tuple[str, str] | None = None, 
         "agent_public_key": agent_public_key,
         "host_key_private": private,
         "host_key_public": public,
-        "address": ADDRESS,
-        "prefix_length": 24,
-        "gateway": GATEWAY,
-        "dns_servers": ("10.0.2.3",),
-        "mac": MAC,
+        "cards": (SeedCard(MAC, (f"{ADDRESS}/24",), ("10.0.2.3",)),),
+        "gateways": (GATEWAY,),
         "vm_uuid": "9d1c9a52-9be9-5e0c-8bd1-cf1f20a4a7a5",
         "random_seed": bytes(range(32)),
         "custom_data": None,

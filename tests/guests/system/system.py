@@ -91,7 +91,8 @@ class Daemon:
         self.process: subprocess.Popen[bytes] | None = None
         content = yaml.safe_load(lab.config_path.read_text())
         [network] = content["networks"]
-        network |= {"first": f"10.90.{number}.0", "last": f"10.90.{number}.255"}
+        network |= {"first": f"10.90.{number}.0", "last": f"10.90.{number}.255", "carries": []}
+        network |= changes.pop("network", {})
         content["dns_listen"] = content["dns_listen"] if number == 1 else []  # a port is one name server's
         content["public_addresses"] = [each | _own_range(each, number) for each in content["public_addresses"]]
         content |= {"state_dir": str(self.state), "socket": str(self.socket), "https_listen": None} | changes
@@ -164,6 +165,12 @@ class Daemon:
 
     def census(self, *states: str) -> list[Json]:
         return [each for each in self.client.get(f"{OWN}/census")["value"] if each["state"] in states]
+
+    def lab_addresses(self, interface: str) -> set[str]:
+        """With the lengths of their prefixes, in the controller's namespace."""
+        command = ["ip", "-n", self.lab.namespace, "-o", "addr", "show", "dev", interface]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return {line.split()[3] for line in done.stdout.splitlines()}
 
     def strays(self) -> list[str]:
         """What is there of this daemon's guests though no instance has it. Base images stay on purpose."""

@@ -58,7 +58,7 @@ def test_guests_addresses_lie_within_the_fabric_and_leave_the_controllers_out() 
     assert first in fabric
     assert last in fabric
     assert ipaddress.ip_address("10.90.0.1") < first < last
-    assert network["gateway"] is None
+    assert network["gateway"] == "10.90.0.1"
 
 
 @pytest.mark.parametrize("https", [None, "127.0.0.1:9443"])

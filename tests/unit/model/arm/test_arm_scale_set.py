@@ -300,9 +300,45 @@ def test_a_subnet_is_in_the_address_space_of_its_name_or_else_in_the_first(
     assert network.address_space(spaces) == wanted
 
 
-def test_a_second_card_is_not_possible_yet() -> None:
-    given = at("vm.networkProfile", {"networkInterfaceConfigurations": [nic(), nic()]})
+def _card(name: str, *, primary: bool | None = None, configurations: int = 1) -> dict[str, Any]:
+    made = nic()
+    made["name"] = name
+    made["properties"]["primary"] = primary
+    [first] = made["properties"]["ipConfigurations"]
+    made["properties"]["ipConfigurations"] = [
+        {"name": f"ip{n}", "properties": {**first["properties"], "primary": n == 0}} for n in range(configurations)
+    ]
+    return made
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        [_card("a"), _card("b")],
+        [_card("a", primary=True), _card("b", primary=True)],
+        [_card("a", primary=True), _card("A")],
+        [_card("a", primary=False)],
+        [],
+    ],
+)
+def test_just_one_of_several_cards_is_the_primary_one_and_names_differ(cards: list[dict[str, Any]]) -> None:
+    given = at("vm.networkProfile", {"networkInterfaceConfigurations": cards})
+    assert refused(given).code == "InvalidParameter"
+
+
+@pytest.mark.parametrize(
+    "cards", [[_card(f"c{n}", primary=n == 0) for n in range(9)], [_card("a", configurations=17)]]
+)
+def test_cards_and_their_configurations_are_bounded(cards: list[dict[str, Any]]) -> None:
+    given = at("vm.networkProfile", {"networkInterfaceConfigurations": cards})
     assert refused(given, NotPossible).code == "OperationNotAllowed"
+
+
+def test_a_card_that_does_not_say_so_is_not_the_primary_one() -> None:
+    given = at("vm.networkProfile", {"networkInterfaceConfigurations": [_card("b"), _card("a", primary=True)]})
+    network = parse_scale_set(given, name="web").profile.network_profile
+    assert network is not None
+    assert [card.properties.primary for card in network.network_interface_configurations] == [False, True]
 
 
 @pytest.mark.parametrize(

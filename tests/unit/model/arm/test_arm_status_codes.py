@@ -240,7 +240,7 @@ def test_an_instance_shows_its_disk_its_card_and_what_overrides_nothing() -> Non
 
 def test_an_instances_card_is_called_as_the_model_calls_it() -> None:
     made = record()
-    network = {"networkInterfaceConfigurations": [{"name": "nic7"}]}
+    network = {"networkInterfaceConfigurations": [{"name": "nic7", "properties": {"ipConfigurations": []}}]}
     profile = {**made.model["properties"]["virtualMachineProfile"], "networkProfile": network}
     model = {**made.model, "properties": {**made.model["properties"], "virtualMachineProfile": profile}}
     shown = instance_resource(subject(of_set=made.but(model=model)))["properties"]

@@ -49,7 +49,9 @@ def network(*prefixes: str, space: str = "10.0.0.0/16", **more: Any) -> Json:
         (network("10.0.0.0/8"), "NetcfgInvalidSubnet"),
         (network("10.0.0.1/24"), "InvalidParameter"),
         (network("10.0.0.0/30"), "InvalidParameter"),
-        (network("fd00::/64"), "InvalidParameter"),
+        (network("fd00::/64"), "NetcfgInvalidSubnet"),
+        (network("fd00::/80", space="fd00::/48"), "InvalidParameter"),
+        (network("fd00::/64", "fd00::/64", space="fd00::/48"), "NetcfgSubnetRangesOverlap"),
         (network(space="10.0.0.0"), "InvalidParameter"),
         ({"properties": {"addressSpace": {"addressPrefixes": []}}}, "InvalidParameter"),
         (
