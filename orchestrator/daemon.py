@@ -26,6 +26,7 @@ from orchestrator.control.claims import Claims
 from orchestrator.control.controller import Controller
 from orchestrator.control.desk import Desk, host_config_of
 from orchestrator.control.edge import Edge, Zone
+from orchestrator.control.filters import Filters, FilterWatch
 from orchestrator.control.fleet import HostMaker
 from orchestrator.control.front import Front
 from orchestrator.control.front_view import FrontView
@@ -40,9 +41,10 @@ from orchestrator.guest.ssh import SshGuests
 from orchestrator.hosts.libvirt import LibvirtHost
 from orchestrator.hosts.simulated import SimulatedGuests, SimulatedHost, SimulatedWorld
 from orchestrator.images.catalogue import Catalogue
+from orchestrator.model.arm.scale_set import ScaleSetResource, parse_scale_set
 from orchestrator.model.arm.site import Site
 from orchestrator.model.host import HostConfig
-from orchestrator.model.scale_set import HostRecord
+from orchestrator.model.scale_set import HostRecord, ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
 from orchestrator.network.gateways import Gateways
 from orchestrator.network.haproxy import HaproxyBalancer
@@ -73,6 +75,7 @@ class Daemon:
         spaces, self.carriers = [network.to_space() for network in config.networks], config.carriers()
         subnets = StoredSubnets(self.store, config.subscription_id, self.carriers, [space.name for space in spaces])
         self.spaces = AddressSpaces(spaces, subnets)
+        self.filters = Filters(self.store, self.spaces, _resource_of)
         self.agent_key = _agent_key(state / "agent_key")
         self.certificates = Certificates(state / "tls", sorted(config.names_served))
         self.identity = self._identity()
@@ -80,6 +83,7 @@ class Daemon:
         self.controller = Controller(
             self.store, make_host, guests, maker, self.sizes, self.spaces, config.rules(), time.time
         )
+        self.controller.filters = FilterWatch(self.store, self.controller.fleet, self.filters)
         self._make_front(machine_namespace_fd)
         self.timers = Timers(self.store, time.time, config.keep_events_days)
 
@@ -91,7 +95,7 @@ class Daemon:
     def _real(self) -> tuple[HostMaker, Guests, SpecMaker]:
         installation = self.store.installation
         public = self.agent_key.with_suffix(".pub").read_text().strip()
-        maker = CatalogueSpecMaker(self.store, self.catalogue, self.sizes, self.spaces, public)
+        maker = CatalogueSpecMaker(self.store, self.catalogue, self.sizes, self.spaces, public, self.filters.of_set)
         guests = SshGuests.from_key_file(self.agent_key)
         return lambda host: LibvirtHost(host, installation), guests, maker
 
@@ -224,6 +228,10 @@ class Daemon:
         jobs.cancel()
         await self.controller.stop()
         self.store.close()
+
+
+def _resource_of(record: ScaleSet) -> ScaleSetResource:
+    return parse_scale_set(record.model, name=record.name)
 
 
 def _agent_key(path: Path) -> Path:

@@ -13,6 +13,7 @@ from orchestrator.control.busy import BusyGuests
 from orchestrator.control.commands import Commands
 from orchestrator.control.decide import Decider
 from orchestrator.control.edge import Edge
+from orchestrator.control.filters import FilterWatch
 from orchestrator.control.fleet import Fleet, HostMaker
 from orchestrator.control.front import Front
 from orchestrator.control.health_watch import HealthWatch
@@ -59,6 +60,7 @@ class Controller:
         self.health = HealthWatch(guests, now, self._health_flipped)
         self.front: Front | None = None  # given before the start, where there is one
         self.edge: Edge | None = None
+        self.filters: FilterWatch | None = None
         self._busy = BusyGuests(store, guests, self.wishes, now)
         actor = Actor(store, self.fleet, guests, self.wishes, maker, now, self._leave)
         decider = Decider(store, self.wishes, spaces, maker, now)
@@ -83,6 +85,8 @@ class Controller:
         if self.edge is not None:
             self._tasks["edge"] = asyncio.create_task(self.edge.run(), name="public addresses and names")
             self.edge.wake()
+        if self.filters is not None:
+            self._tasks["filters"] = asyncio.create_task(self.filters.run(), name="security groups")
         for record in self.store.scale_sets():
             self.wake(record.uid)
 
@@ -145,6 +149,8 @@ class Controller:
         self.commands.wake()
         self._tell_front(change)
         if change.owner is None:
+            if self.filters is not None:
+                self.filters.forget(change.host)
             self._note("host", f"host {change.host} {change.what}", host=change.host)
             self.wake_all()
             return

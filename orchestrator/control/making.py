@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from orchestrator.control.specs import AddressSpaces, domain_name, nics_of
 from orchestrator.guest.seed import SeedCard, SeedIdentity, build_seed, make_host_key
@@ -15,7 +15,7 @@ from orchestrator.model.addresses import AddressSpace, mac_of
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.arm.storage import ImageReference
-from orchestrator.model.guest import GuestSpec
+from orchestrator.model.guest import GuestFilter, GuestSpec
 from orchestrator.model.instance import Instance
 from orchestrator.model.network.cards import Card
 from orchestrator.model.scale_set import ScaleSet
@@ -40,12 +40,15 @@ class CatalogueSpecMaker:
         sizes: SizeCatalogue,
         spaces: AddressSpaces,
         agent_public_key: str,
+        filters: Callable[[str], Mapping[str, GuestFilter]],
     ) -> None:
+        """``filters`` are those of a set's cards, by the cards' names."""
         self._store = store
         self._catalogue = catalogue
         self._sizes = sizes
         self._spaces = spaces
         self._agent_public_key = agent_public_key
+        self._filters = filters
 
     def image_version(self, resource: ScaleSetResource) -> str:
         return find_image(self._catalogue, resource.profile.storage_profile.image_reference).version
@@ -57,6 +60,7 @@ class CatalogueSpecMaker:
         await asyncio.to_thread(self._catalogue.verify, image)
         seed = await asyncio.to_thread(build_seed, identity)
         size = self._sizes.get(resource.sku.name)
+        filters = self._filters(row.set_uid)
         return GuestSpec(
             row.owner(self._store.installation),
             domain_name(record, row),
@@ -64,7 +68,7 @@ class CatalogueSpecMaker:
             size.memory_mib,
             self._catalogue.files(image),
             seed,
-            nics_of(self._spaces.cards(resource), row, self._store.installation, network, size.vcpus),
+            nics_of(self._spaces.cards(resource), row, self._store.installation, network, size.vcpus, filters),
             storage.os_disk.disk_size_gib or size.os_disk_gib,
         )
 

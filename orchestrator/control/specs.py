@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Protocol
 
 from orchestrator.errors import NotFound
@@ -11,7 +12,7 @@ from orchestrator.model.addresses import AddressSpace, mac_of
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.network import address_space_of
 from orchestrator.model.arm.scale_set import ScaleSetResource
-from orchestrator.model.guest import Boot, GuestSpec, ImageFiles, Nic
+from orchestrator.model.guest import Boot, GuestFilter, GuestSpec, ImageFiles, Nic
 from orchestrator.model.instance import Instance
 from orchestrator.model.network.cards import Card, Configuration, by_rank, key_of, only_card, queues_of
 from orchestrator.model.network.subnets import CarriedSubnet, network_of
@@ -102,14 +103,29 @@ class AddressSpaces:
         carried = (each.spaces["IPv4"] for each in self._subnets().values() if "IPv4" in each.spaces)
         return tuple(sorted({space.cidr for space in (*self._spaces.values(), *carried)}))
 
+    def prefixes_with(self, spaces: Sequence[AddressSpace]) -> tuple[str, ...]:
+        """Of the configured networks that these spaces are on: what else is there is of the same network."""
+        carriers = {
+            each.carrier.cidr for each in self._subnets().values() if set(each.spaces.values()) & set(spaces)
+        }
+        return tuple(sorted(carriers))
+
     @property
     def kept_back(self) -> frozenset[str]:
         """Addresses that no instance is given: gateways of any subnet, since all share a segment."""
         return frozenset(address for held in self.gateways().values() for _, address, _ in held)
 
 
-def nics_of(cards: Sequence[Card], row: Instance, installation: str, network: str, vcpus: int) -> tuple[Nic, ...]:
-    """The cards of one instance's guest, all on its host's libvirt ``network``. An accelerated one has a queue for
+def nics_of(
+    cards: Sequence[Card],
+    row: Instance,
+    installation: str,
+    network: str,
+    vcpus: int,
+    filters: Mapping[str, GuestFilter] = MappingProxyType({}),
+) -> tuple[Nic, ...]:
+    """The cards of one instance's guest, all on its host's libvirt ``network``; each through that of
+    ``filters`` which is for it. An accelerated one has a queue for
     each processor, eight at most (https://libvirt.org/formatdomain.html, "driver queues")."""
     owner = row.owner(installation)
     return tuple(
@@ -118,6 +134,7 @@ def nics_of(cards: Sequence[Card], row: Instance, installation: str, network: st
             network,
             tuple(address for each in card.configurations if (address := each.address_of(row))),
             queues_of(card.is_accelerated, vcpus),
+            filters.get(card.name),
         )
         for card in cards
     )

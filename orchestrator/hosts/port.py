@@ -19,11 +19,11 @@ Contract, held by one suite against the simulated and the libvirt adapter (tests
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.model.guest import GuestSpec, GuestStats, HostEvent, HostView, ImageFiles, Owner
+from orchestrator.model.guest import GuestFilter, GuestSpec, GuestStats, HostEvent, HostView, ImageFiles, Owner
 from orchestrator.model.host import HostConfig
 
 EventListener = Callable[[HostEvent], None]
@@ -67,6 +67,10 @@ class Host(Protocol):
         never cut. A domain that is defined is started as it is, whatever size the spec names: ``undefine`` it to
         give it another. An earlier *generation* of the same instance must have been removed first, and a disk
         that was copied only in part is not taken (both ``HostRefused``)."""
+
+    async def change_filters(self, filters: Sequence[GuestFilter]) -> None:
+        """Those of these filters that are here are so from now on, for guests that run, too; others of this
+        installation that no guest goes through are dropped. ``create`` brings the filters of its guest itself."""
 
     async def start(self, owner: Owner) -> None:
         """Start a shut-off domain; one that runs already is left alone. Absent: ``HostRefused``.

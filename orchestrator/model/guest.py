@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _VOLUME = re.compile(
     r"^vmss-(?P<installation>[0-9a-f]{8})-(?P<set_uid>[0-9a-f]{12})-(?P<id>\d+)-g(?P<generation>\d+)"
     r"-(?:disk\.qcow2|disk\.copying|seed\.iso|serial\.log(?:\.\d+)?)$"
@@ -101,18 +103,48 @@ class ImageFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class FilterRule:
+    """Packets that a card lets pass or not.
+
+    ``direction`` is the guest's: ``in``, ``out`` or ``inout``; ``action`` ``accept`` or ``drop``; ``protocol``
+    one of all, tcp, udp, icmp, esp and ah, of IP's ``version`` 4 or 6; ``source`` and ``target`` are prefixes;
+    ``state`` has connection states, by comma; without one it is for every packet.
+    """
+
+    direction: str
+    action: str
+    protocol: str
+    version: int
+    source: str | None = None
+    target: str | None = None
+    source_ports: tuple[int, int] | None = None
+    target_ports: tuple[int, int] | None = None
+    icmp_type: int | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFilter:
+    """What cards go through, by name: no false addresses, and the first of ``rules`` that fits decides. Without
+    rules everything else passes."""
+
+    name: str
+    rules: tuple[FilterRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Nic:
     """A virtio card of a guest on one of its host's networks.
 
     ``addresses`` are those that are its own, IPv4 and IPv6, without lengths. ``queues`` above 1 is multiqueue
-    virtio. ``filter`` names the network filter of its host that it goes through, where it goes through one.
+    virtio. ``filter`` is what it goes through, where it goes through one.
     """
 
     mac: str
     network: str
     addresses: tuple[str, ...] = ()
     queues: int = 1
-    filter: str | None = None
+    filter: GuestFilter | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from orchestrator.errors import HostRefused, HostUnreachable
 from orchestrator.hosts.doctor import Check
 from orchestrator.hosts.libvirt import console, counters, doctor, domains, guests, images, volumes
+from orchestrator.hosts.libvirt import filters as network_filters
 from orchestrator.hosts.libvirt.acceleration import choose_accelerator
 from orchestrator.hosts.libvirt.carrying import Carrier
 from orchestrator.hosts.libvirt.connections import Connections, Deadlines
@@ -20,7 +21,7 @@ from orchestrator.hosts.libvirt.links import Call
 from orchestrator.hosts.libvirt.listening import Listening
 from orchestrator.hosts.libvirt.viewing import Viewer
 from orchestrator.hosts.port import DiskContent, EventListener
-from orchestrator.model.guest import GuestSpec, GuestStats, HostView, ImageFiles, Owner
+from orchestrator.model.guest import GuestFilter, GuestSpec, GuestStats, HostView, ImageFiles, Owner
 from orchestrator.model.host import HostConfig
 
 T = TypeVar("T")
@@ -106,6 +107,11 @@ class LibvirtHost:
         await self._change(
             spec.owner, self._making, partial(guests.create, spec=spec, around=around), f"create {spec.name}"
         )
+
+    async def change_filters(self, filters: Sequence[GuestFilter]) -> None:
+        await self._around()
+        change = partial(network_filters.change, wanted=filters, installation=self._installation)
+        await self._connections.work(change, "change its filters", self._deadlines.change_s)
 
     async def start(self, owner: Owner) -> None:
         around = await self._around()

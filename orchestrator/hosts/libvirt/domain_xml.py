@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
 from orchestrator.errors import HostRefused
+from orchestrator.hosts.libvirt import filters
 from orchestrator.hosts.libvirt.acceleration import Accelerator
 from orchestrator.hosts.libvirt.tags import tag_element
 from orchestrator.model.guest import Boot, GuestSpec, Nic
@@ -121,6 +122,7 @@ def _add_nic(devices: ET.Element, nic: Nic) -> None:
     ET.SubElement(interface, "model", type="virtio")
     if nic.queues > 1:
         ET.SubElement(interface, "driver", queues=str(nic.queues))
+    filters.reference(interface, nic)
     # Guests boot from their disk or kernel; loading the card's network boot program costs time for nothing.
     ET.SubElement(interface, "rom", enabled="no")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import libvirt
 
 from orchestrator.errors import HostRefused
-from orchestrator.hosts.libvirt import domains, images, volumes
+from orchestrator.hosts.libvirt import domains, filters, images, volumes
 from orchestrator.hosts.libvirt.acceleration import Accelerator
 from orchestrator.hosts.libvirt.domain_xml import GuestPaths, domain_xml
 from orchestrator.hosts.libvirt.links import Call
@@ -59,6 +59,7 @@ def _make(call: Call, spec: GuestSpec, around: Surroundings, undo: ExitStack) ->
     if spec.owner.log_volume not in present:
         _make_undoable(call, spec.owner.log_volume, undo)
         volumes.make_empty(call, spec.owner.log_volume)
+    filters.hold(call, [nic.filter for nic in spec.nics if nic.filter is not None])
     definition = domain_xml(spec, paths, around.accelerator, around.tb_cache_mib)
     domain = call.connection.defineXML(definition)
     undo.callback(domains.undefine_quietly, call, domain)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from orchestrator.errors import HostRefused, HostUnreachable, InsufficientCapacity
 from orchestrator.hosts.port import DiskContent, EventListener
 from orchestrator.hosts.simulated.disks import packed, unpacked
 from orchestrator.hosts.simulated.world import SimulatedDisk, SimulatedGuest, SimulatedHypervisor, SimulatedWorld
 from orchestrator.model.guest import (
+    GuestFilter,
     GuestSpec,
     GuestStats,
     HostCapacity,
@@ -100,6 +101,13 @@ class SimulatedHost:
             await self._call()
             self._facts.volumes[name] = image.virtual_size_bytes
 
+    async def change_filters(self, filters: Sequence[GuestFilter]) -> None:
+        await self._call()
+        used = {nic.filter.name for guest in self._facts.guests.values() for nic in guest.spec.nics if nic.filter}
+        wanted = {each.name: each for each in filters}
+        there = {name: wanted.get(name, before) for name, before in self._facts.filters.items()}
+        self._facts.filters = {name: each for name, each in there.items() if name in wanted or name in used}
+
     async def create(self, spec: GuestSpec) -> None:
         await self._call()
         uuid = spec.owner.vm_uuid
@@ -108,6 +116,7 @@ class SimulatedHost:
             raise HostRefused(f"The disk of {spec.name} was copied to {self._config.name} only in part.")
         self._make_volumes(spec)
         if there is None:
+            self._facts.filters |= {nic.filter.name: nic.filter for nic in spec.nics if nic.filter}
             self._effect(f"define {spec.name}")
             there = self._facts.guests[uuid] = SimulatedGuest(spec, self._facts.disks[spec.owner.disk_volume])
             self._effect(f"defined {spec.name}")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orchestrator.guest.port import ScriptRequest
-from orchestrator.model.guest import GuestSpec, HostEvent, HostEventKind, Power
+from orchestrator.model.guest import GuestFilter, GuestSpec, HostEvent, HostEventKind, Power
 
 Hook = Callable[[str], None]
 
@@ -89,6 +89,7 @@ class SimulatedHypervisor:
     volumes: dict[str, int] = field(default_factory=dict)
     disks: dict[str, SimulatedDisk] = field(default_factory=dict)
     logs: dict[str, bytes] = field(default_factory=dict)
+    filters: dict[str, GuestFilter] = field(default_factory=dict)
     is_silent: bool = False
     foreign_guests: dict[str, Power] = field(default_factory=dict)
     listeners: list[Callable[[HostEvent], None]] = field(default_factory=list)

@@ -35,9 +35,6 @@ def network_notices(
 
 
 def _of_card(card: Mapping[str, Any]) -> Iterator[Notice]:
-    if card.get("networkSecurityGroup"):
-        words = "Nothing is filtered: the security group has no effect yet, and every port of a guest is open."
-        yield Notice("NothingIsFiltered", words, f"{_CARD}.networkSecurityGroup")
     if card.get("enableAcceleratedNetworking"):
         words = "Accelerated networking is multiqueue virtio here: no virtual function of a card is passed through."
         yield Notice("NoAcceleratedNetworking", words, f"{_CARD}.enableAcceleratedNetworking")

@@ -41,7 +41,6 @@ STORED_ONLY: Mapping[str, str] = {
     f"{_PROFILE}.networkProfile.networkApiVersion": "There is one way in which cards are made",
     f"{_CARD}.name": _A_NAME,
     f"{_CARD}.tags": "Cards are no resources of their own, so nobody could ask for their tags",
-    f"{_CARD}.properties.networkSecurityGroup.id": "Nothing is filtered yet (a warning says so)",
     f"{_CARD}.properties.ipConfigurations[].name": _A_NAME,
     f"{_PUBLIC}.name": _A_NAME,
     f"{_PUBLIC}.tags": _ONE_SORT,

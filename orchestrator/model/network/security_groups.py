@@ -19,6 +19,7 @@ from orchestrator.model.resource_id import ResourceId
 
 _TAG = re.compile(r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)*$", re.ASCII)
 _PORTS = re.compile(r"^(\d{1,5})(?:-(\d{1,5}))?$", re.ASCII)
+_OWN_TAGS = ("virtualnetwork", "internet", "azureloadbalancer")
 _NO_GROUPS = "there are no application security groups; name the addresses"
 
 
@@ -173,9 +174,14 @@ def _show(view: Json) -> None:
     view["properties"]["defaultSecurityRules"] = default_rules()
 
 
-def _warnings(_body: Mapping[str, Any]) -> Iterator[Notice]:
-    words = "Nothing is filtered: the rules are kept and shown only, and every guest is as open as its network is."
-    yield Notice("NothingIsFiltered", words, "properties.securityRules")
+def _warnings(body: Mapping[str, Any]) -> Iterator[Notice]:
+    for rule in body["properties"]["securityRules"]:
+        own = rule["properties"]
+        texts = [own.get(name) or "" for name in ("sourceAddressPrefix", "destinationAddressPrefix")]
+        texts += [*own["sourceAddressPrefixes"], *own["destinationAddressPrefixes"]]
+        if foreign := sorted({each for each in texts if _TAG.match(each) and each.lower() not in _OWN_TAGS}):
+            words = f"Rule {rule['name']}: no address here is of {', '.join(foreign)}."
+            yield Notice("ServiceTagIsEmpty", words, "properties.securityRules")
 
 
 SHAPE = Shape(

@@ -13,7 +13,6 @@ from orchestrator.errors import ErrorDetail
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, bad_value
 from orchestrator.model.arm.network import Ipv4
 from orchestrator.model.arm.references import VIRTUAL_NETWORK, GroupReference
-from orchestrator.model.arm.warnings import Notice
 from orchestrator.model.network.common import Child, ChildProperties, ExtendedResource, NotYet, Prefix
 from orchestrator.model.network.shape import InUse, Json, Shape
 from orchestrator.model.resource_id import ResourceId
@@ -167,13 +166,6 @@ def _overlapping(ranges: list[tuple[str, str]]) -> Iterator[tuple[tuple[str, str
             yield after, before
 
 
-def _warnings(body: Mapping[str, Any]) -> Iterator[Notice]:
-    subnets = body["properties"]["subnets"]
-    if guarded := [each["name"] for each in subnets if each["properties"].get("networkSecurityGroup")]:
-        words = f"Nothing is filtered: the security groups of {', '.join(guarded)} have no effect yet."
-        yield Notice("SecurityGroupHasNoEffect", words, "properties.subnets")
-
-
 SHAPE = Shape(
     type=VIRTUAL_NETWORK,
     model=VirtualNetwork,
@@ -181,5 +173,4 @@ SHAPE = Shape(
     addressable=("subnets",),
     rules=(_ranges_fit,),
     in_use=InUse("InUseSubnetCannotBeDeleted", "is in use by"),
-    warnings=_warnings,
 )

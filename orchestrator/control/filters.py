@@ -1,0 +1,216 @@
+"""The filters that guests' cards go through: made from security groups, told to all hosts when a group changes.
+
+Level-triggered: any commit wakes it, and hosts are told what differs from what they were told last. A guest's own
+filter comes with its spec, so that no guest ever runs without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import ipaddress
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from orchestrator.control.fleet import Fleet
+from orchestrator.control.specs import AddressSpaces
+from orchestrator.errors import VmssError
+from orchestrator.model.arm.references import BALANCER, GATEWAY
+from orchestrator.model.arm.scale_set import ScaleSetResource
+from orchestrator.model.guest import GuestFilter, Network
+from orchestrator.model.network.cards import Card, configured_cards
+from orchestrator.model.network.filtering import Surroundings, filter_rules
+from orchestrator.model.network.references import top_of
+from orchestrator.model.resource_id import parse_resource_id
+from orchestrator.model.scale_set import ScaleSet
+from orchestrator.store import Store
+
+log = structlog.get_logger()
+
+RETRY_S = 5.0
+COALESCE_S = 0.05  # commits come in bursts
+Json = Mapping[str, Any]
+
+
+def address_towards(address: str) -> str | None:
+    """From which address of this network namespace a packet would go there; nothing is sent."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, 9))
+        return str(probe.getsockname()[0])
+    return None
+
+
+class Filters:
+    """Makes the filters of sets' cards. ``towards`` says from where the daemon reaches an address."""
+
+    def __init__(
+        self,
+        store: Store,
+        spaces: AddressSpaces,
+        parse: Callable[[ScaleSet], ScaleSetResource],
+        towards: Callable[[str], str | None] = address_towards,
+    ) -> None:
+        self._store = store
+        self._spaces = spaces
+        self._parse = parse
+        self._towards = towards
+        self._made: dict[str, tuple[tuple[int, int], dict[str, GuestFilter]]] = {}
+
+    def of_set(self, set_uid: str) -> dict[str, GuestFilter]:
+        """By the cards' names, by the newest model of the set: a group is asked by guests of older ones, too.
+        Empty where there is no such set. Raises ``BadInput`` for groups that make too many rules."""
+        record = self._store.scale_set(set_uid)
+        if record is None:
+            self._made.pop(set_uid, None)
+            return {}
+        key = record.version, self._store.resources_version
+        if set_uid not in self._made or self._made[set_uid][0] != key:
+            self._made[set_uid] = key, self._make(record)
+        return self._made[set_uid][1]
+
+    def _make(self, record: ScaleSet) -> dict[str, GuestFilter]:
+        cards = {card.name: card for card in self._spaces.cards(self._parse(record))}
+        return {
+            name: GuestFilter(self._name(record, name), filter_rules(list(self._groups(card)), around))
+            for card in configured_cards(record.model["properties"]["virtualMachineProfile"])
+            if (name := card["name"]) in cards
+            for around in [self._around(record, card, cards[name])]
+        }
+
+    def _name(self, record: ScaleSet, card: str) -> str:
+        digest = hashlib.sha256(card.lower().encode()).hexdigest()[:8]
+        return f"vmss-{self._store.installation}-{record.uid}-{digest}"
+
+    def _groups(self, card: Json) -> Iterator[Json]:
+        """That of the card and those of its subnets, each once."""
+        references = [card["properties"].get("networkSecurityGroup")]
+        references += [(self._subnet(each) or {}).get("networkSecurityGroup") for each in _subnets_of(card)]
+        for key in dict.fromkeys(each["id"].lower() for each in references if each):
+            if (group := self._store.resource(parse_resource_id(key))) is not None:
+                yield group.body
+
+    def _subnet(self, subnet_id: str) -> Json | None:
+        network = self._network(subnet_id)
+        name = subnet_id.rpartition("/")[2].lower()
+        subnets = network["properties"]["subnets"] if network else ()
+        return next((each["properties"] for each in subnets if each["name"].lower() == name), None)
+
+    def _network(self, subnet_id: str) -> Json | None:
+        with contextlib.suppress(VmssError):
+            stored = self._store.resource(top_of(parse_resource_id(subnet_id)))
+            return stored.body if stored else None
+        return None
+
+    def _around(self, record: ScaleSet, card: Json, own: Card) -> Surroundings:
+        spaces = [each.space for each in own.configurations]
+        inside = {ipaddress.ip_network(space.cidr) for space in spaces}
+        for subnet in _subnets_of(card):
+            network = self._network(subnet)
+            for prefix in network["properties"]["addressSpace"]["addressPrefixes"] if network else ():
+                inside.add(ipaddress.ip_network(prefix))
+        inside |= {ipaddress.ip_network(each) for each in self._spaces.prefixes_with(spaces)}
+        ends = {found for space in spaces if (found := self._towards(space.first)) is not None}
+        ends |= {space.gateway for space in spaces if space.gateway}
+        servers = dict.fromkeys(own.dns_servers or tuple(server for space in spaces for server in space.dns))
+        ordered: Sequence[Network] = sorted(inside, key=ipaddress.get_mixed_type_key)
+        return Surroundings(tuple(ordered), tuple(sorted(ends)), tuple(self._probe_ports(record)), tuple(servers))
+
+    def _probe_ports(self, record: ScaleSet) -> list[int]:
+        """Those that balancers ask, and that the application's health is told at."""
+        found = set()
+        for kind in (BALANCER, GATEWAY):
+            for each in self._store.resources(subscription_id=record.subscription_id, resource_type=kind):
+                found |= set(_ports_of(each.body))
+        profile = record.model["properties"]["virtualMachineProfile"]
+        for extension in (profile.get("extensionProfile") or {}).get("extensions", ()):
+            port = (extension["properties"].get("settings") or {}).get("port")
+            found |= {port} if isinstance(port, int) else set()
+        return sorted(found)
+
+
+def _ports_of(balancer: Json) -> Iterator[int]:
+    properties = balancer["properties"]
+    for probe in properties.get("probes") or ():
+        if port := probe["properties"].get("port"):
+            yield port
+    for settings in properties.get("backendHttpSettingsCollection") or ():
+        yield settings["properties"]["port"]
+
+
+def _subnets_of(card: Json) -> list[str]:
+    found = [each["properties"].get("subnet") for each in card["properties"]["ipConfigurations"]]
+    return list(dict.fromkeys(each["id"] for each in found if each))
+
+
+class FilterWatch:
+    """Keeps the hosts' filters as they are wanted. ``run`` is its task; ``wake`` says "look again"."""
+
+    def __init__(self, store: Store, fleet: Fleet, filters: Filters) -> None:
+        self._store = store
+        self._fleet = fleet
+        self._filters = filters
+        self._told: dict[str, frozenset[GuestFilter]] = {}
+        self._wake = asyncio.Event()
+        store.listen(lambda _has_resources: self._wake.set())
+
+    def forget(self, host: str) -> None:
+        """It was away, or is there anew: it is told everything again."""
+        self._told.pop(host, None)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled. What fails is tried again."""
+        is_done = True
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), None if is_done else RETRY_S)
+            await asyncio.sleep(COALESCE_S)
+            self._wake.clear()
+            try:
+                is_done = await self.look()
+            except Exception:
+                log.exception("a look at security groups broke; it is tried again")
+                is_done = False
+
+    async def look(self) -> bool:
+        """One look. Whether every host that is up has what is wanted."""
+        wanted = self._wanted()
+        changed = [
+            monitor
+            for monitor in self._fleet
+            if monitor.is_up and self._told.get(monitor.host.config.name) != wanted.get(monitor.host.config.name)
+        ]
+        results = await asyncio.gather(
+            *(self._tell(monitor.host, wanted.get(monitor.host.config.name, frozenset())) for monitor in changed)
+        )
+        return all(results)
+
+    def _wanted(self) -> dict[str, frozenset[GuestFilter]]:
+        """Those of the guests of each host."""
+        found: dict[str, set[GuestFilter]] = {}
+        for record in self._store.scale_sets():
+            hosts = {row.host for row in self._store.instances(record.uid) if row.host is not None}
+            if not hosts:
+                continue
+            try:
+                mine = set(self._filters.of_set(record.uid).values())
+            except VmssError as error:
+                log.error("security groups cannot be followed", scale_set=record.name, why=error.message)
+                continue
+            for host in hosts:
+                found.setdefault(host, set()).update(mine)
+        return {host: frozenset(filters) for host, filters in found.items()}
+
+    async def _tell(self, host: Any, filters: frozenset[GuestFilter]) -> bool:
+        try:
+            await host.change_filters(sorted(filters, key=lambda each: each.name))
+        except VmssError as error:
+            log.warning("a host does not take its filters", host=host.config.name, why=error.message)
+            return False
+        self._told[host.config.name] = filters
+        return True
