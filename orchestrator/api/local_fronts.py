@@ -28,6 +28,7 @@ def _show(report: FrontReport) -> Json:
     listener = report.listener
     return {
         "name": listener.name,
+        "resource": listener.of,
         "address": listener.address,
         "port": listener.port,
         "side": listener.side.value,

@@ -143,7 +143,7 @@ def _told(client: Client, balancer: Resource, fronts: list[Resource]) -> Resourc
     frontends = balancer["properties"]["frontendIPConfigurations"]
     public = next((each["properties"].get("publicIPAddress") for each in frontends), None)
     address = client.get(public["id"])["properties"].get("ipAddress") if public else None
-    mine = [each for each in fronts if str(each["name"]).startswith(f"{group}.{balancer['name']}.")]
+    mine = [each for each in fronts if str(each["resource"]).lower() == str(balancer["id"]).lower()]
     members = {each["name"]: each for front in mine for each in front["members"]}
     here = [f"http://{each['address']}:{each['port']}/" for each in mine if each["side"] == "machine"]
     return {

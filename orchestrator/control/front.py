@@ -61,6 +61,8 @@ class Front:
         self._wake = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._told = _Told(Traffic())
+        self._telling = Traffic()
+        self._has_told = False  # what an earlier daemon told is there, until something else is
         self._refusal = ""
         self._shutting: set[asyncio.Task[None]] = set()
         store.listen(self._written)
@@ -118,8 +120,10 @@ class Front:
         """Tell the balancer what is wanted now. Raises ``BalancerError``."""
         held = self._claims.settle() if self._view.is_needed else Held()
         traffic, problems = without_twins(self._view.traffic(held.ports))
-        if traffic != self._told.traffic or traffic.listeners:
+        self._telling = traffic
+        if traffic != self._told.traffic or traffic.listeners or not self._has_told:
             await self._balancer.apply(traffic)
+            self._has_told = True
         if new := [each for each in problems if each not in self._told.problems]:
             with self._store.write() as tx:
                 tx.add_events([Event(self._now(), "front", EventPhase.NOTE, each) for each in new])
@@ -158,7 +162,8 @@ class Front:
 
     def _is_told_of(self, row: Instance) -> bool:
         name = self._name(row)
-        return any(member.name == name for each in self._told.traffic.backends for member in each.members)
+        told = (*self._told.traffic.backends, *self._telling.backends)
+        return any(member.name == name for each in told for member in each.members)
 
     async def _is_idle(self, row: Instance) -> None:
         """Until it has no connections."""

@@ -122,7 +122,8 @@ class FrontView:
             times |= drain_times(each.id, each.body)
         for each in self._known().gateways:
             times |= gateway_drain_times(each.id, each.body)
-        return max((times[pool] for pool in self._pools(row) if pool in times), default=default_s)
+        pools = (pool for pool in self._pools(row) if "/inboundnatpools/" not in pool)
+        return max((times.get(pool, default_s) for pool in pools), default=default_s)
 
     def serves(self, row: Instance) -> bool:
         """Whether it is there for new work, as far as is known."""

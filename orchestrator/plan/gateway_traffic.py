@@ -185,7 +185,8 @@ class _Parts:
         )
 
     def _name(self, pool: Json, settings: Json) -> str:
-        return name_of(self.identity.resource_group, self.identity.name, pool["name"], settings["name"])
+        words = (self.identity.name, "gateway", pool["name"], settings["name"])
+        return name_of(self.identity.resource_group, *words)
 
     # Listeners
 
@@ -202,9 +203,11 @@ class _Parts:
             routes, default = self._routes(rules)
             tls, idle_s = self._tls(rules), max([_IDLE_S, *self._request_times(rules)])
             for number, (address, side) in enumerate(self.addresses(frontend["properties"])):
-                words = (self.identity.name, frontend["name"], str(port), str(number))
+                words = (self.identity.name, "gateway", frontend["name"], str(port), str(number))
                 name = name_of(self.identity.resource_group, *words)
-                yield Listener(name, address, port, Mode.HTTP, default, side, routes, tls, idle_s)
+                yield Listener(
+                    name, address, port, Mode.HTTP, default, side, routes, tls, idle_s, str(self.identity)
+                )
 
     def _request_times(self, rules: Sequence[Json]) -> Iterator[float]:
         """How long answers may take: clients are silent for as long."""

@@ -72,8 +72,10 @@ def rotation(row: Instance, sight: Sight) -> Rotation:
     the balancer's own probes tell."""
     if row.stage in {Stage.WAITING, Stage.BOOTING} or sight in {Sight.DEAD, Sight.ABSENT} or row.is_lost:
         return Rotation.OUT
+    if row.stage is Stage.CREATING and sight is not Sight.RUNNING:
+        return Rotation.OUT
     if row.stage is Stage.CREATING or not _is_wanted_as_it_is(row):
-        return Rotation.DRAINS if sight is Sight.RUNNING else Rotation.OUT
+        return Rotation.DRAINS
     if row.stage is Stage.READY:
         return Rotation.SERVES
     return Rotation.VOUCHED if row.stage is Stage.FAILED else Rotation.DRAINS
@@ -103,7 +105,7 @@ def balancer_traffic(
     parts = _Parts(identity, body["properties"], addresses, places)
     rules = [parts.rule(each) for each in parts.children("loadBalancingRules")]
     forwards = [
-        parts.forward(each, ports.get(parts.id_of(collection, each), {}))
+        parts.forward(collection, each, ports.get(parts.id_of(collection, each), {}))
         for collection in ("inboundNatPools", "inboundNatRules")
         for each in parts.children(collection)
     ]
@@ -130,11 +132,13 @@ def drain_times(identity: ResourceId, body: Json) -> dict[str, float]:
 
 
 def name_of(*words: str) -> str:
-    """A name for the balancer's own use: the words where they allow it, and else with a mark of what they were."""
+    """A name for the balancer's own use, each for one row of words: the words where they allow it, and else with a
+    mark of what they were."""
     whole = ".".join(words)
     plain = _OTHER.sub("-", whole)
-    mark = hashlib.sha256(whole.lower().encode()).hexdigest()[:8]
-    return plain if plain == whole and len(whole) <= _LONGEST else f"{plain[: _LONGEST - 9]}.{mark}"
+    is_plain = plain == whole and len(whole) <= _LONGEST and not any("." in each for each in words)
+    mark = hashlib.sha256("/".join(words).lower().encode()).hexdigest()[:8]
+    return plain if is_plain else f"{plain[: _LONGEST - 9]}.{mark}"
 
 
 _LONGEST = 100
@@ -184,17 +188,19 @@ class _Parts:
                     found[member.name] = member
         return tuple(found.values())
 
-    def forward(self, child: Json, ports: Mapping[str, int]) -> Iterator[Traffic]:
+    def forward(self, collection: str, child: Json, ports: Mapping[str, int]) -> Iterator[Traffic]:
         """One port for each instance. Nobody asks these whether they are well: people want to look at the sick."""
         own = child["properties"]
         if own["protocol"] != "Tcp":
             return
-        here = {place.name: place for each in self.places.values() for place in each}
+        pool = own["backendAddressPool"]["id"] if own.get("backendAddressPool") else self.id_of(collection, child)
+        here = {place.name: place for place in self.places.get(pool.lower(), ())}
         for instance, port in sorted(ports.items()):
             place = here.get(instance)
             if place is None or place.rotation is Rotation.OUT:
                 continue
-            name = name_of(self.identity.resource_group, self.identity.name, child["name"], instance)
+            words = (self.identity.name, collection, child["name"], instance)
+            name = name_of(self.identity.resource_group, *words)
             member = Member(place.name, place.address, own["backendPort"])
             idle_s = own["idleTimeoutInMinutes"] * _IDLE_S
             backend = Backend(name, Mode.TCP, (member,), idle_timeout_s=idle_s)
@@ -203,12 +209,20 @@ class _Parts:
     def _listeners(self, name: str, own: Json, port: int, backend: str, idle_s: float) -> Iterator[Listener]:
         frontend = self.child("frontendIPConfigurations", own["frontendIPConfiguration"])
         for number, (address, side) in enumerate(self.addresses(frontend["properties"]) if frontend else ()):
-            yield Listener(f"{name}.{number}", address, port, Mode.TCP, backend, side, idle_timeout_s=idle_s)
+            yield Listener(
+                f"{name}.{number}",
+                address,
+                port,
+                Mode.TCP,
+                backend,
+                side,
+                idle_timeout_s=idle_s,
+                of=str(self.identity),
+            )
 
 
 def check_of(probe: Json) -> Check:
-    """A load balancer's probe. ``numberOfProbes`` is the older word for ``probeThreshold``: the larger one counts,
-    as far as it was given (Azure ignores the former where the latter is there)."""
+    """A load balancer's probe. ``numberOfProbes``, the older word for ``probeThreshold``, is kept only."""
     return Check(
         probe["protocol"].lower(),
         probe["port"],

@@ -73,6 +73,14 @@ class LibvirtRig(Rig):
         self.lab.run(self.name, ["mount", "-t", "tmpfs", "-o", "size=300k", "none", SAVE_FOLDER])
         self._is_save_disk_small = True
 
+    def filter_names(self) -> set[str]:
+        connection = libvirt.open(self.config.uri)
+        try:
+            names = {each.name() for each in connection.listAllNWFilters()}
+        finally:
+            connection.close()
+        return {name for name in names if name.startswith(f"vmss-{self.installation}-")}
+
     def beside(self) -> LibvirtRig:
         other = LibvirtRig(self.image, self.lab, OTHER_HOST)
         other.installation = self.installation

@@ -62,6 +62,10 @@ class Rig(ABC):
         """Where guests' memory is saved there is hardly any room left."""
 
     @abstractmethod
+    def filter_names(self) -> set[str]:
+        """Of the filters of this rig's installation that the hypervisor has."""
+
+    @abstractmethod
     def beside(self) -> Rig:
         """Another hypervisor, for the same installation."""
 

@@ -54,6 +54,9 @@ class SimulatedRig(Rig):
     def fill_save_disk(self) -> None:
         self._facts.save_bytes_free = 300 << 10
 
+    def filter_names(self) -> set[str]:
+        return {name for name in self._facts.filters if name.startswith(f"vmss-{self.installation}-")}
+
     def beside(self) -> SimulatedRig:
         other = SimulatedRig(self.image, OTHER_HOST, self.world)
         other.installation = self.installation

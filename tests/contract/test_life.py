@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from orchestrator.errors import HostRefused
-from orchestrator.model.guest import Owner, Power
+from orchestrator.model.guest import FilterRule, GuestFilter, Owner, Power
 from tests.contract.rig import Rig, guest_of, on_a_loop, power_of, until, volumes_of
 
 
@@ -259,3 +260,21 @@ async def test_opening_again_is_harmless(rig: Rig) -> None:
     async with rig.opened() as host:
         await asyncio.gather(host.open(), host.open())
         await host.look()
+
+
+@on_a_loop
+async def test_a_guests_filter_is_there_before_it_runs_is_changed_and_goes_after_it(rig: Rig) -> None:
+    """What is told of a filter that no guest here goes through makes none."""
+    own, other = (GuestFilter(f"vmss-{rig.installation}-{name}") for name in ("own", "other"))
+    closed = replace(own, rules=(FilterRule("inout", "drop", "all", 4),))
+    spec = rig.spec()
+    spec = replace(spec, nics=tuple(replace(nic, filter=own, addresses=("10.90.14.7",)) for nic in spec.nics))
+    async with rig.opened() as host:
+        await host.create(spec)
+        assert rig.filter_names() == {own.name}
+        await host.change_filters([closed, other])
+        await host.change_filters([])
+        assert rig.filter_names() == {own.name}
+        await host.remove(spec.owner)
+        await host.change_filters([])
+        assert rig.filter_names() == set()

@@ -141,7 +141,7 @@ class Tls:
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A port of an address. Routes are tried in their order; what none takes goes to ``backend`` (none: HTTP 404,
-    or closed)."""
+    or closed). ``of`` is the id of the resource that it is there for."""
 
     name: str
     address: str
@@ -152,6 +152,7 @@ class Listener:
     routes: tuple[Route, ...] = ()
     tls: Tls | None = None
     idle_timeout_s: float = 240.0
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,14 +95,14 @@ def told(body: Json) -> Traffic:
 def test_listeners_of_one_port_share_it_and_host_names_come_before_the_rest() -> None:
     [found] = told(a_gateway()).listeners
     assert (found.address, found.port, found.mode) == ("10.91.0.4", 80, Mode.HTTP)
-    assert found.routes == (Route(("shop.example",), backend="rg.gw.pool.sticky"),)
-    assert found.backend == "rg.gw.pool.plain"
+    assert found.routes == (Route(("shop.example",), backend="rg.gw.gateway.pool.sticky"),)
+    assert found.backend == "rg.gw.gateway.pool.plain"
 
 
 def test_each_pool_with_its_settings_is_a_backend_of_its_instances() -> None:
     backends = {each.name: each for each in told(a_gateway()).backends}
-    assert set(backends) == {"rg.gw.pool.plain", "rg.gw.pool.sticky"}
-    plain, sticky = backends["rg.gw.pool.plain"], backends["rg.gw.pool.sticky"]
+    assert set(backends) == {"rg.gw.gateway.pool.plain", "rg.gw.gateway.pool.sticky"}
+    plain, sticky = backends["rg.gw.gateway.pool.plain"], backends["rg.gw.gateway.pool.sticky"]
     assert [(each.name, each.address, each.port) for each in plain.members] == [("web_0", "10.90.1.2", 8080)]
     assert (plain.stickiness, sticky.stickiness) == (Stickiness.NONE, Stickiness.COOKIE)
     assert plain.idle_timeout_s == 20
@@ -111,10 +111,10 @@ def test_each_pool_with_its_settings_is_a_backend_of_its_instances() -> None:
 def test_a_pool_is_asked_by_its_settings_probe_or_by_azures_own() -> None:
     backends = {each.name: each.check for each in told(a_gateway()).backends}
     well = ((200, 399),)
-    assert backends["rg.gw.pool.plain"] == Check(
+    assert backends["rg.gw.gateway.pool.plain"] == Check(
         "http", 8080, 30.0, "/", None, fall=3, timeout_s=30.0, statuses=well
     )
-    assert backends["rg.gw.pool.sticky"] == Check(
+    assert backends["rg.gw.gateway.pool.sticky"] == Check(
         "http", 9090, 5.0, "/h", "x", fall=2, timeout_s=2.0, statuses=well
     )
 
@@ -161,12 +161,12 @@ def test_paths_of_a_map_come_before_its_default_and_patterns_of_hosts_after_name
     rules = [by_path, rule("any", "any", "plain", priority=2), rule("shop", "shop", "sticky", priority=3)]
     [found] = told(a_gateway(urlPathMaps=maps, httpListeners=listeners, requestRoutingRules=rules)).listeners
     assert found.routes == (
-        Route(("shop.other",), (), "rg.gw.pool.plain"),
-        Route(("shop.example",), (), "rg.gw.pool.sticky"),
-        Route(("*.example",), (), "rg.gw.pool.plain"),
-        Route((), ("/images/*", "/logo"), "rg.gw.pool.sticky"),
+        Route(("shop.other",), (), "rg.gw.gateway.pool.plain"),
+        Route(("shop.example",), (), "rg.gw.gateway.pool.sticky"),
+        Route(("*.example",), (), "rg.gw.gateway.pool.plain"),
+        Route((), ("/images/*", "/logo"), "rg.gw.gateway.pool.sticky"),
     )
-    assert found.backend == "rg.gw.pool.plain"
+    assert found.backend == "rg.gw.gateway.pool.plain"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_paths_of_a_map_can_be_redirected_and_its_default_too() -> None:
     elsewhere = Redirect("http://x.example/", 301, keeps_query=True)
     assert found.routes == (
         Route((), ("/old/*",), redirect=elsewhere),
-        Route((), ("/new/*",), "rg.gw.pool.plain"),
+        Route((), ("/new/*",), "rg.gw.gateway.pool.plain"),
         Route(redirect=elsewhere),
     )
 
@@ -306,7 +306,7 @@ def test_settings_say_by_what_name_and_path_and_cookie_instances_are_asked() -> 
     )
     [backend], [front] = found.backends, found.listeners
     assert (backend.host_header, backend.cookie, backend.tls) == ("inner.example", "Mine", None)
-    assert front.routes == (Route(backend="rg.gw.pool.plain", path_prefix="/app/"),)
+    assert front.routes == (Route(backend="rg.gw.gateway.pool.plain", path_prefix="/app/"),)
 
 
 def test_https_to_instances_is_verified_unless_the_settings_say_otherwise() -> None:

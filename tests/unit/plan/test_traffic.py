@@ -63,9 +63,9 @@ def a_balancer(rule: Json | None = None, **more: Any) -> Json:
     return SHAPE.parse(body, IDENTITY)
 
 
-def told(body: Json, *places: Place, ports: dict[str, dict[str, int]] | None = None) -> Traffic:
+def told(body: Json, *places: Place, ports: dict[str, dict[str, int]] | None = None, pool: str = POOL) -> Traffic:
     addresses = [("10.91.0.4", Side.GUESTS), ("127.91.0.4", Side.MACHINE)]
-    return balancer_traffic(IDENTITY, body, lambda _: addresses, {POOL: places}, ports or {})
+    return balancer_traffic(IDENTITY, body, lambda _: addresses, {pool: places}, ports or {})
 
 
 READY = Place("web_0", "10.90.1.2", Rotation.SERVES)
@@ -157,7 +157,7 @@ def test_a_nat_pool_leads_each_port_to_its_instance_sick_or_not() -> None:
     body = a_balancer(inboundNatPools=[pool], loadBalancingRules=[])
     ports = {f"{BALANCER}/inboundNatPools/ssh".lower(): {"web_0": 50000, "web_1": 50001, "gone": 50002}}
     drains = Place("web_1", "10.90.1.3", Rotation.DRAINS)
-    traffic = told(body, READY, drains, ports=ports)
+    traffic = told(body, READY, drains, ports=ports, pool=f"{BALANCER}/inboundNatPools/ssh".lower())
     leads = {each.backend: each.port for each in traffic.listeners}
     assert [(leads[each.name], each.members[0].address, each.members[0].port) for each in traffic.backends] == [
         (50000, "10.90.1.2", 22),
@@ -193,3 +193,13 @@ def test_names_are_what_the_balancer_takes_and_never_meet(words: tuple[str, ...]
     assert len(name) <= 100
     assert all(character.isascii() and (character.isalnum() or character in "_.-") for character in name)
     assert name != name_of(*words[:-1], f"{words[-1]}?")
+
+
+def test_no_two_rows_of_words_have_one_name() -> None:
+    words = [("rg", "a", "b.c"), ("rg", "a.b", "c"), ("rg", "a", "b", "c"), ("rg.a", "b", "c"), ("rg", "a(b)", "c")]
+    assert len({name_of(*each) for each in words}) == len(words)
+    assert name_of("rg", "lb", "web") == "rg.lb.web"
+
+
+def test_who_is_not_wanted_any_more_on_a_silent_host_may_end_what_it_has() -> None:
+    assert rotation(an_instance(is_gone=True), Sight.UNKNOWN) is Rotation.DRAINS
