@@ -26,7 +26,7 @@ from orchestrator.control.claims import Claims
 from orchestrator.control.controller import Controller
 from orchestrator.control.desk import Desk, host_config_of
 from orchestrator.control.edge import Edge, Zone
-from orchestrator.control.filters import Filters, FilterWatch
+from orchestrator.control.filters import Filters, FilterWatch, address_towards
 from orchestrator.control.fleet import HostMaker
 from orchestrator.control.front import Front
 from orchestrator.control.front_view import FrontView
@@ -75,7 +75,9 @@ class Daemon:
         spaces, self.carriers = [network.to_space() for network in config.networks], config.carriers()
         subnets = StoredSubnets(self.store, config.subscription_id, self.carriers, [space.name for space in spaces])
         self.spaces = AddressSpaces(spaces, subnets)
-        self.filters = Filters(self.store, self.spaces, _resource_of)
+        self.filters = Filters(
+            self.store, self.spaces, _resource_of, _nowhere if config.is_simulated else address_towards
+        )
         self.agent_key = _agent_key(state / "agent_key")
         self.certificates = Certificates(state / "tls", sorted(config.names_served))
         self.identity = self._identity()
@@ -232,6 +234,10 @@ class Daemon:
 
 def _resource_of(record: ScaleSet) -> ScaleSetResource:
     return parse_scale_set(record.model, name=record.name)
+
+
+def _nowhere(_address: str) -> None:
+    """Simulated guests are reached from no address."""
 
 
 def _agent_key(path: Path) -> Path:

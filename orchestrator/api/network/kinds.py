@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from orchestrator.api.context import Api
@@ -20,6 +21,7 @@ from orchestrator.model.network import (
     security_groups,
     virtual_networks,
 )
+from orchestrator.model.network.filtering import Surroundings, filter_rules
 from orchestrator.model.network.references import is_of, uses_in
 from orchestrator.model.resource_id import ResourceId, parse_resource_id
 
@@ -59,11 +61,16 @@ def _check_versions(api: Api, own: ResourceId, body: Json) -> None:
             raise BadInput(words, code="FrontendIPConfigurationVersionMismatch", target=path)
 
 
+def check_size(_api: Api, _own: ResourceId, made: Json) -> None:
+    """A group has to fit into a filter of a host. Raises ``BadInput``."""
+    filter_rules([made], Surroundings((ipaddress.ip_network("10.0.0.0/8"),), ("10.0.0.1",)))
+
+
 def _kinds() -> Iterator[Kind]:
     yield from kinds_of(virtual_networks.SHAPE, (subnets.check_prefixes,), notices=subnets.notices)
     yield from kinds_of(public_addresses.SHAPE, (check_label,), with_address)
     yield from kinds_of(load_balancers.SHAPE, (check_public_addresses,))
-    yield from kinds_of(security_groups.SHAPE)
+    yield from kinds_of(security_groups.SHAPE, (check_size,))
     yield from kinds_of(application_gateways.SHAPE, (check_public_addresses,), with_certificates)
 
 
