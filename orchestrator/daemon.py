@@ -43,6 +43,7 @@ from orchestrator.hosts.simulated import SimulatedGuests, SimulatedHost, Simulat
 from orchestrator.images.catalogue import Catalogue
 from orchestrator.model.arm.scale_set import ScaleSetResource, parse_scale_set
 from orchestrator.model.arm.site import Site
+from orchestrator.model.arm.write_only import join_secrets
 from orchestrator.model.host import HostConfig
 from orchestrator.model.scale_set import HostRecord, ScaleSet
 from orchestrator.model.sizes import SizeCatalogue
@@ -233,7 +234,7 @@ class Daemon:
 
 
 def _resource_of(record: ScaleSet) -> ScaleSetResource:
-    return parse_scale_set(record.model, name=record.name)
+    return parse_scale_set(join_secrets(record.model, record.secrets), name=record.name)
 
 
 def _nowhere(_address: str) -> None:

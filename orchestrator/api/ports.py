@@ -50,5 +50,8 @@ class ControlPort(Protocol):
     async def remove_host(self, name: str, *, is_forced: bool) -> None:
         """Forget a host. Raises ``NotFound``, or ``Conflict`` while instances are on it unless forced."""
 
+    def is_port_taken(self, address: str, port: int) -> bool:
+        """Whether another program than the balancer listens at a port of a public address. Looks now, at once."""
+
     async def fronts(self) -> Sequence[FrontReport]:
         """What the balancer listens at now, and how it sees each member. Raises ``BalancerError``."""

@@ -148,9 +148,9 @@ class Controller:
     def _host_changed(self, change: Change) -> None:
         self.commands.wake()
         self._tell_front(change)
+        if self.filters is not None and (change.owner is None or change.power is Power.RUNNING):
+            self.filters.forget(change.host)
         if change.owner is None:
-            if self.filters is not None:
-                self.filters.forget(change.host)
             self._note("host", f"host {change.host} {change.what}", host=change.host)
             self.wake_all()
             return

@@ -120,6 +120,10 @@ class Desk:
             return "unknown" if monitor.last_seen_at is None else "unreachable"
         return "draining" if self._fleet.is_draining(monitor.name) else "up"
 
+    def is_port_taken(self, address: str, port: int) -> bool:
+        front = self._controller.front
+        return front is not None and front.is_port_taken(address, port)
+
     async def fronts(self) -> Sequence[FrontReport]:
         front = self._controller.front
         return await front.reports() if front else ()

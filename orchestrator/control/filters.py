@@ -19,6 +19,7 @@ import structlog
 from orchestrator.control.fleet import Fleet
 from orchestrator.control.specs import AddressSpaces
 from orchestrator.errors import VmssError
+from orchestrator.hosts.port import Host
 from orchestrator.model.arm.references import BALANCER, GATEWAY
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.guest import GuestFilter, Network
@@ -148,19 +149,25 @@ def _subnets_of(card: Json) -> list[str]:
 
 
 class FilterWatch:
-    """Keeps the hosts' filters as they are wanted. ``run`` is its task; ``wake`` says "look again"."""
+    """Keeps the hosts' filters as they are wanted. ``run`` is its task; ``wake`` says "look again".
+
+    Each host is told those of all sets, and changes those that it has: none is dropped while a guest that is to go
+    through it is being made.
+    """
 
     def __init__(self, store: Store, fleet: Fleet, filters: Filters) -> None:
         self._store = store
         self._fleet = fleet
         self._filters = filters
         self._told: dict[str, frozenset[GuestFilter]] = {}
+        self._stale: set[str] = set()
         self._wake = asyncio.Event()
         store.listen(lambda _has_resources: self._wake.set())
 
     def forget(self, host: str) -> None:
-        """It was away, or is there anew: it is told everything again."""
-        self._told.pop(host, None)
+        """It was away, or a guest was made there, perhaps with a filter that has changed meanwhile: it is told
+        everything again."""
+        self._stale.add(host)
         self._wake.set()
 
     async def run(self) -> None:
@@ -180,37 +187,26 @@ class FilterWatch:
     async def look(self) -> bool:
         """One look. Whether every host that is up has what is wanted."""
         wanted = self._wanted()
-        changed = [
-            monitor
-            for monitor in self._fleet
-            if monitor.is_up and self._told.get(monitor.host.config.name) != wanted.get(monitor.host.config.name)
-        ]
-        results = await asyncio.gather(
-            *(self._tell(monitor.host, wanted.get(monitor.host.config.name, frozenset())) for monitor in changed)
-        )
-        return all(results)
+        stale, self._stale = self._stale, set()
+        hosts = [(monitor.host, monitor.host.config.name) for monitor in self._fleet if monitor.is_up]
+        changed = [host for host, name in hosts if name in stale or self._told.get(name) != wanted]
+        return all(await asyncio.gather(*(self._tell(host, wanted) for host in changed)))
 
-    def _wanted(self) -> dict[str, frozenset[GuestFilter]]:
-        """Those of the guests of each host."""
-        found: dict[str, set[GuestFilter]] = {}
+    def _wanted(self) -> frozenset[GuestFilter]:
+        found: set[GuestFilter] = set()
         for record in self._store.scale_sets():
-            hosts = {row.host for row in self._store.instances(record.uid) if row.host is not None}
-            if not hosts:
-                continue
             try:
-                mine = set(self._filters.of_set(record.uid).values())
+                found.update(self._filters.of_set(record.uid).values())
             except VmssError as error:
                 log.error("security groups cannot be followed", scale_set=record.name, why=error.message)
-                continue
-            for host in hosts:
-                found.setdefault(host, set()).update(mine)
-        return {host: frozenset(filters) for host, filters in found.items()}
+        return frozenset(found)
 
-    async def _tell(self, host: Any, filters: frozenset[GuestFilter]) -> bool:
+    async def _tell(self, host: Host, filters: frozenset[GuestFilter]) -> bool:
         try:
             await host.change_filters(sorted(filters, key=lambda each: each.name))
         except VmssError as error:
             log.warning("a host does not take its filters", host=host.config.name, why=error.message)
+            self._stale.add(host.config.name)
             return False
         self._told[host.config.name] = filters
         return True

@@ -194,6 +194,13 @@ class Front:
                 except VmssError as error:
                     log.warning("a dead member is left to its probe", member=name, why=error.message)
 
+    def is_port_taken(self, address: str, port: int) -> bool:
+        """Whether another program than the balancer listens at a port of a public address, or of the machine's that
+        stands for it."""
+        own = {(each.address, each.port, each.side) for each in self._told.traffic.listeners}
+        wanted = {(each, port, side) for each, side in self._view.sides_of(address)}
+        return any(self._balancer.is_taken(*each) for each in wanted - own)
+
     async def reports(self) -> list[FrontReport]:
         """Every port, with its members as the balancer sees them. Raises ``BalancerError``."""
         listeners = self._told.traffic.listeners

@@ -97,8 +97,10 @@ class FrontView:
         reference = frontend.get("publicIPAddress")
         body = self._known().addresses.get(parse_resource_id(reference["id"]).key) if reference else None
         address = body["properties"].get("ipAddress") if body else None
-        if not address:
-            return ()
+        return self.sides_of(address) if address else ()
+
+    def sides_of(self, address: str) -> Sequence[Address]:
+        """A public address, and the machine's own that stands for it."""
         machine = self._published(address)
         return ((address, Side.GUESTS), *(((machine, Side.MACHINE),) if machine else ()))
 

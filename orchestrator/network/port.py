@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from orchestrator.model.network.traffic import MemberSight, Traffic
+from orchestrator.model.network.traffic import MemberSight, Side, Traffic
 
 
 class Balancer(Protocol):
@@ -17,8 +17,8 @@ class Balancer(Protocol):
     async def apply(self, traffic: Traffic) -> None:
         """Do this from now on. Traffic without listeners ends it."""
 
-    async def check(self, traffic: Traffic) -> None:
-        """Raises ``BadInput`` (``PortIsTaken``…) when this could not be done here; changes nothing."""
+    def is_taken(self, address: str, port: int, side: Side) -> bool:
+        """Whether somebody listens there, this balancer or another program. Ends at once."""
 
     async def look(self) -> tuple[MemberSight, ...]:
         """Every member as it is now."""

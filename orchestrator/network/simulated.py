@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from orchestrator.model.network.traffic import MemberSight, Traffic
+from orchestrator.model.network.traffic import MemberSight, Side, Traffic
 
 
 @dataclass
 class SimulatedBalancer:
-    """Members are up unless ``down`` names them; ``sessions`` are those of a member, by its name."""
+    """Members are up unless ``down`` names them; ``sessions`` are those of a member, by its name. Another program
+    has the ports that are ``taken``."""
 
     traffic: Traffic = field(default_factory=Traffic)
     down: set[str] = field(default_factory=set)
     sessions: dict[str, int] = field(default_factory=dict)
+    taken: set[tuple[str, int]] = field(default_factory=set)
 
     async def apply(self, traffic: Traffic) -> None:
         self.traffic = traffic
 
-    async def check(self, traffic: Traffic) -> None:
-        return None
+    def is_taken(self, address: str, port: int, side: Side) -> bool:
+        return (address, port) in self.taken
 
     async def look(self) -> tuple[MemberSight, ...]:
         return tuple(

@@ -97,6 +97,7 @@ class FakeControl:
     reports: dict[str, HostReport] = field(default_factory=dict)
     log: bytes = b"Linux version 6.1\nlogin: "
     newest: str = "1.0.1"
+    taken: set[tuple[str, int]] = field(default_factory=set)
     listening: list[FrontReport] = field(default_factory=list)
 
     def seen(self, set_uid: str) -> Mapping[int, Seen]:
@@ -125,6 +126,9 @@ class FakeControl:
 
     async def doctor(self) -> Sequence[Check]:
         return [Check("host h1", "pool", False, "full", "make room")]
+
+    def is_port_taken(self, address: str, port: int) -> bool:
+        return (address, port) in self.taken
 
     async def fronts(self) -> Sequence[FrontReport]:
         return self.listening

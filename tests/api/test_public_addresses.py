@@ -125,3 +125,19 @@ def test_a_frontend_is_of_the_version_of_its_address(pooled: World) -> None:
     assert code_of(pooled, "PUT", LB, body) == "FrontendIPConfigurationVersionMismatch"
     frontend["privateIPAddressVersion"] = "IPv6"
     assert pooled.put(LB, body).status_code == 201
+
+
+def test_a_port_that_another_program_has_is_refused_and_nothing_changes(pooled: World) -> None:
+    made(pooled, PIP.rpartition("/")[2])
+    address = pooled.get(PIP)["properties"]["ipAddress"]
+    assert pooled.put(LB, lb_body()).status_code == 201
+    before = pooled.get(LB)
+    body = lb_body()
+    frontend = f"{LB}/frontendIPConfigurations/{body['properties']['frontendIPConfigurations'][0]['name']}"
+    rule = {"protocol": "Tcp", "frontendPort": 8080, "backendPort": 80, "frontendIPConfiguration": {"id": frontend}}
+    body["properties"]["loadBalancingRules"] = [{"name": "more", "properties": rule}]
+    pooled.control.taken.add((address, 8080))
+    assert code_of(pooled, "PUT", LB, body) == "PortIsTaken"
+    assert pooled.get(LB) == before
+    pooled.control.taken.clear()
+    assert pooled.put(LB, body).status_code == 200

@@ -423,7 +423,9 @@ def test_hostile_words_stay_words(text: str, tmp_path: Path) -> None:
         routes = (Route((text,), (f"/{text}", f"/{text}*"), "back"),)
         backend = Backend("back", Mode.HTTP, (), Check("http", 80, 5.0, f"/{text}", host=text))
         listener = Listener("front", FRONT, PORT, Mode.HTTP, None, routes=routes)
-        await HaproxyBalancer(tmp_path / "b").check(Traffic((listener,), (backend,)))
+        balancer = HaproxyBalancer(tmp_path / "b")
+        await balancer.apply(Traffic((listener,), (backend,)))
+        await balancer.apply(Traffic())
 
     asyncio.run(go())
 

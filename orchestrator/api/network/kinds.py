@@ -12,7 +12,7 @@ from orchestrator.api.network.gateway_certificates import with_certificates
 from orchestrator.api.network.public_addresses import check_label, with_address
 from orchestrator.api.references import all_uses
 from orchestrator.api.stored_kind import kinds_of
-from orchestrator.errors import BadInput
+from orchestrator.errors import BadInput, Conflict
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.network import (
     application_gateways,
@@ -61,6 +61,41 @@ def _check_versions(api: Api, own: ResourceId, body: Json) -> None:
             raise BadInput(words, code="FrontendIPConfigurationVersionMismatch", target=path)
 
 
+def check_ports(api: Api, own: ResourceId, body: Json) -> None:
+    """No other program of the machine listens where a rule or a listener would. Raises ``Conflict``. The ports of a
+    NAT pool are looked at when they are given."""
+    for number, (frontend, port) in enumerate(_ports_wanted(body)):
+        address = _public_of(api, body, frontend)
+        if address is not None and api.control.is_port_taken(address, port):
+            words = f"Port {port} of {address} is taken by another program of this machine; {own} cannot have it."
+            raise Conflict(words, code="PortIsTaken", target=f"properties[{number}].frontendPort")
+
+
+def _ports_wanted(body: Json) -> Iterator[tuple[str, int]]:
+    """Each with the id of its frontend."""
+    properties = body["properties"]
+    for rule in properties.get("loadBalancingRules") or ():
+        if rule["properties"]["protocol"] == "Tcp":
+            yield rule["properties"]["frontendIPConfiguration"]["id"], rule["properties"]["frontendPort"]
+    ports = {each["name"].lower(): each["properties"]["port"] for each in properties.get("frontendPorts") or ()}
+    for listener in properties.get("httpListeners") or ():
+        own = listener["properties"]
+        name = own["frontendPort"]["id"].rpartition("/")[2].lower()
+        if name in ports:
+            yield own["frontendIPConfiguration"]["id"], ports[name]
+
+
+def _public_of(api: Api, body: Json, frontend_id: str) -> str | None:
+    name = frontend_id.rpartition("/")[2].lower()
+    for each in body["properties"].get("frontendIPConfigurations") or ():
+        reference = each["properties"].get("publicIPAddress")
+        if each["name"].lower() == name and reference is not None:
+            stored = api.store.resource(parse_resource_id(reference["id"]))
+            address: str | None = stored.body["properties"].get("ipAddress") if stored else None
+            return address
+    return None
+
+
 def check_size(_api: Api, _own: ResourceId, made: Json) -> None:
     """A group has to fit into a filter of a host. Raises ``BadInput``."""
     filter_rules([made], Surroundings((ipaddress.ip_network("10.0.0.0/8"),), ("10.0.0.1",)))
@@ -69,9 +104,16 @@ def check_size(_api: Api, _own: ResourceId, made: Json) -> None:
 def _kinds() -> Iterator[Kind]:
     yield from kinds_of(virtual_networks.SHAPE, (subnets.check_prefixes,), notices=subnets.notices)
     yield from kinds_of(public_addresses.SHAPE, (check_label,), with_address)
-    yield from kinds_of(load_balancers.SHAPE, (check_public_addresses,))
+    yield from kinds_of(load_balancers.SHAPE, (check_public_addresses, check_ports))
     yield from kinds_of(security_groups.SHAPE, (check_size,))
-    yield from kinds_of(application_gateways.SHAPE, (check_public_addresses,), with_certificates)
+    yield from kinds_of(
+        application_gateways.SHAPE,
+        (
+            check_public_addresses,
+            check_ports,
+        ),
+        with_certificates,
+    )
 
 
 KINDS: tuple[Kind, ...] = tuple(_kinds())

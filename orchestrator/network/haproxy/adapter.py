@@ -25,6 +25,7 @@ from orchestrator.network.haproxy.rendering import (
     server_words,
 )
 from orchestrator.network.haproxy.runtime import Runtime, Server
+from orchestrator.network.ports import is_taken
 
 _SOCKET_MAX = 90  # unix(7) has 107; HAProxy binds a longer name first
 _SKELETON = re.compile(r"^# skeleton ([0-9a-f]{64})$", re.MULTILINE)
@@ -38,6 +39,7 @@ class HaproxyBalancer:
     def __init__(self, folder: Path, machine_namespace_fd: int | None = None) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._machine_fd = machine_namespace_fd
         self._process = Process(folder, machine_namespace_fd)
         self._place = Place(
             _socket_path(folder),
@@ -62,8 +64,8 @@ class HaproxyBalancer:
             else:
                 await self._adjust(traffic)
 
-    async def check(self, traffic: Traffic) -> None:
-        await self._process.check(self._written(self._one_sided(traffic), "trial"))
+    def is_taken(self, address: str, port: int, side: Side) -> bool:
+        return is_taken(address, port, self._machine_fd if side is Side.MACHINE else None)
 
     async def look(self) -> tuple[MemberSight, ...]:
         if self._process.find() is None:

@@ -3,7 +3,9 @@ they are upgraded, scaled in, repaired, or while the daemon is dead."""
 
 from __future__ import annotations
 
+import copy
 import http.client
+import socket
 import threading
 import time
 import urllib.request
@@ -11,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import psutil
 import pytest
@@ -19,6 +22,7 @@ from conftest import MakeDaemon, MakeSet
 from system import Daemon, Json, TestedSet, in_namespace, is_served, qemus, wait_for
 
 from orchestrator.cli.client import OWN
+from orchestrator.errors import VmssError
 from orchestrator.lab import Lab, freeze_guest
 
 GROUP = "tests"
@@ -57,23 +61,26 @@ def behind(daemon: Daemon, name: str, capacity: int, text: str = PAGE, **propert
     return body
 
 
-def members(daemon: Daemon) -> dict[str, Json]:
-    """What is behind all balancers, by the instance's name."""
-    found = [each for front in daemon.client.get(f"{OWN}/fronts")["value"] for each in front["members"]]
-    return {each["name"].rpartition(".")[0]: each for each in found}
+def members(daemon: Daemon) -> dict[str, list[bool]]:
+    """By the instance's name: whether it gets new connections, of each balancer's port that it is behind."""
+    found: dict[str, list[bool]] = {}
+    for front in daemon.client.get(f"{OWN}/fronts")["value"]:
+        for each in front["members"]:
+            is_up = each["isUp"] and each["state"] == "ready"
+            found.setdefault(each["name"].rpartition(".")[0], []).append(is_up)
+    return found
 
 
 def are_up(daemon: Daemon, *names: str) -> bool:
-    """Whether just these get new connections."""
+    """Whether just these get new connections, of every balancer that they are behind."""
     told = members(daemon)
-    return {name for name, each in told.items() if each["isUp"] and each["state"] == "ready"} == set(names)
+    return {name for name, each in told.items() if all(each)} == set(names)
 
 
 @dataclass
 class Client:
     """Asks for a page again and again, each time by a new connection."""
 
-    url: str
     pages: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     is_over: threading.Event = field(default_factory=threading.Event)
@@ -82,20 +89,21 @@ class Client:
     def count(self) -> int:
         return self.pages.total()
 
-    def go_on(self) -> None:
+    def go_on(self, url: str) -> None:
         while not self.is_over.wait(0.05):
             try:
-                with urllib.request.urlopen(self.url, timeout=10) as answer:
+                with urllib.request.urlopen(url, timeout=10) as answer:
                     self.pages[answer.read().decode().strip()] += 1
             except (OSError, http.client.HTTPException) as error:
-                self.failures.append(f"{time.strftime('%H:%M:%S')}: {error!r}")
+                self.failures.append(f"{time.strftime('%H:%M:%S')} {url}: {error!r}")
 
 
 @contextmanager
-def asking(lab: Lab, url: str) -> Iterator[Client]:
-    """Two of them, from the controller's end of the fabric."""
-    client = Client(url)
-    threads = [threading.Thread(target=in_namespace, args=(lab.namespace, client.go_on)) for _ in range(2)]
+def asking(lab: Lab, *urls: str) -> Iterator[Client]:
+    """One for each address, from the controller's end of the fabric."""
+    client = Client()
+    acts = [partial(client.go_on, url) for url in urls]
+    threads = [threading.Thread(target=in_namespace, args=(lab.namespace, act)) for act in acts]
     for thread in threads:
         thread.start()
     try:
@@ -111,11 +119,16 @@ def asking(lab: Lab, url: str) -> Iterator[Client]:
 
 @dataclass
 class Fronted:
-    """A set, the daemon it is on, and where its balancer is asked."""
+    """A set, the daemon it is on, and where its load balancer and its application gateway are asked."""
 
     one: TestedSet
     daemon: Daemon
     address: str
+    gate: str
+
+    @property
+    def urls(self) -> tuple[str, str]:
+        return self.url, self.gate
 
     @property
     def url(self) -> str:
@@ -139,9 +152,13 @@ def fronted(make_daemon: MakeDaemon, make_set: MakeSet) -> Iterator[Fronted]:
         "mode": "Rolling",
         "rollingUpgradePolicy": {"maxBatchInstancePercent": 34, "pauseTimeBetweenBatches": "PT1S"},
     }
+    gate, pool = make_gateway(daemon)
     body = behind(daemon, "front", 3, repair=repair, upgradePolicy=policy, overprovision=False)
+    [card] = body["properties"]["virtualMachineProfile"]["networkProfile"]["networkInterfaceConfigurations"]
+    [own] = card["properties"]["ipConfigurations"]
+    own["properties"]["applicationGatewayBackendAddressPools"] = [{"id": pool}]
     one = make_set("web", body, on=daemon)
-    fronted = Fronted(one, daemon, address)
+    fronted = Fronted(one, daemon, address, gate)
     one.wait_ready(0, 1, 2, is_healthy=True)
     fronted.wait_up()
     yield fronted
@@ -161,7 +178,7 @@ def test_requests_are_spread_and_the_machine_has_an_address_for_them_too(fronted
 
 def test_a_sick_one_gets_no_requests_is_repaired_and_nobody_notices(fronted: Fronted, lab: Lab) -> None:
     sick = fronted.one.ids()[0]
-    with asking(lab, fronted.url) as client:
+    with asking(lab, *fronted.urls) as client:
         fronted.one.run(sick, SICKEN)
         began = time.monotonic()
         wait_for(
@@ -178,7 +195,7 @@ def test_a_sick_one_gets_no_requests_is_repaired_and_nobody_notices(fronted: Fro
 def test_a_rolling_upgrade_loses_no_request(fronted: Fronted, lab: Lab) -> None:
     version = PAGE.replace("hostname >", "echo second $(hostname) >")
     profile = {"extensionProfile": {"extensions": [script(version)]}}
-    with asking(lab, fronted.url) as client:
+    with asking(lab, *fronted.urls) as client:
         fronted.one.patch({"properties": {"virtualMachineProfile": profile}})
         wait_for(lambda: len([page for page in client.pages if page.startswith("second")]) == 3, "all are upgraded")
         wait_for(lambda: _is_upgraded(fronted.one), "the upgrade is over")
@@ -191,7 +208,7 @@ def _is_upgraded(one: TestedSet) -> bool:
 
 def test_a_reimage_and_a_restart_lose_no_request(fronted: Fronted, lab: Lab) -> None:
     first, second, _ = fronted.one.ids()
-    with asking(lab, fronted.url) as client:
+    with asking(lab, *fronted.urls) as client:
         fronted.one.do("reimage", first)
         fronted.one.wait_ready(*fronted.one.ids(), is_healthy=True)
         fronted.wait_up()
@@ -204,7 +221,7 @@ def test_a_reimage_and_a_restart_lose_no_request(fronted: Fronted, lab: Lab) -> 
 def test_traffic_goes_on_without_the_daemon_and_its_return_disturbs_nothing(fronted: Fronted, lab: Lab) -> None:
     before = balancers(fronted.daemon)
     assert len(before) == 1
-    with asking(lab, fronted.url) as client:
+    with asking(lab, *fronted.urls) as client:
         fronted.daemon.kill()
         asked = client.count
         wait_for(lambda: client.count > asked + 40, "answers while the daemon is dead")
@@ -248,21 +265,19 @@ def test_a_killed_one_is_out_at_once_and_a_frozen_one_within_the_probes_interval
 
 
 def _serving(daemon: Daemon) -> set[str]:
-    return {name for name, each in members(daemon).items() if each["isUp"] and each["state"] == "ready"}
+    return {name for name, each in members(daemon).items() if any(each)}
 
 
 def test_scaling_in_loses_no_request(fronted: Fronted, lab: Lab) -> None:
-    with asking(lab, fronted.url) as client:
+    with asking(lab, *fronted.urls) as client:
         fronted.one.wait(fronted.one.scale(2))
         assert len(fronted.one.ids()) == 2
         fronted.wait_up()
     assert not client.failures
 
 
-def test_an_application_gateway_spreads_requests_and_keeps_a_client_where_its_cookie_says(
-    fronted: Fronted, lab: Lab, make_set: MakeSet
-) -> None:
-    daemon = fronted.daemon
+def make_gateway(daemon: Daemon) -> tuple[str, str]:
+    """Where it is asked, and the id of its pool."""
     top = f"{daemon.client.path_of_group(GROUP)}/{NETWORK}"
     gateway, address = f"{top}/applicationGateways/gate", f"{top}/publicIPAddresses/gate"
     static = {"sku": {"name": "Standard"}, "properties": {"publicIPAllocationMethod": "Static"}}
@@ -271,25 +286,42 @@ def test_an_application_gateway_spreads_requests_and_keeps_a_client_where_its_co
     network = {"addressSpace": {"addressPrefixes": ["10.50.0.0/16"]}}
     network |= {"subnets": [{"name": "one", "properties": {"addressPrefix": "10.50.0.0/24"}}]}
     daemon.client.send("PUT", subnet.rpartition("/subnets")[0], body={"location": "local", "properties": network})
-    daemon.client.send(
-        "PUT", gateway, body={"location": "local", "properties": gateway_properties(gateway, subnet)}
-    )
-    pool = {"id": f"{gateway}/backendAddressPools/pool"}
-    body = behind(daemon, "front", 2)
-    profile = body["properties"]["virtualMachineProfile"]["networkProfile"]
-    [card] = profile["networkInterfaceConfigurations"]
-    [own] = card["properties"]["ipConfigurations"]
-    own["properties"]["applicationGatewayBackendAddressPools"] = [pool]
-    del own["properties"]["loadBalancerBackendAddressPools"], profile["healthProbe"]
-    one = make_set("gated", body, on=daemon)
-    one.wait_ready(0, 1)
+    body = {"location": "local", "properties": gateway_properties(gateway, subnet)}
+    daemon.client.send("PUT", gateway, body=body)
     url = f"http://{daemon.client.get(address)['properties']['ipAddress']}/"
-    with asking(lab, url) as client:
-        wait_for(lambda: len(client.pages) == 2, "both answer")
+    return url, f"{gateway}/backendAddressPools/pool"
+
+
+def test_an_application_gateway_spreads_requests_and_keeps_a_client_where_its_cookie_says(
+    fronted: Fronted, lab: Lab
+) -> None:
+    with asking(lab, fronted.gate) as client:
+        wait_for(lambda: len(client.pages) == len(fronted.one.ids()), "all answer")
     assert not client.failures
-    first, cookie = in_namespace(lab.namespace, lambda: ask_with(url, None))
-    again = {in_namespace(lab.namespace, lambda: ask_with(url, cookie))[0] for _ in range(6)}
+    first, cookie = in_namespace(lab.namespace, lambda: ask_with(fronted.gate, None))
+    again = {in_namespace(lab.namespace, lambda: ask_with(fronted.gate, cookie))[0] for _ in range(6)}
     assert again == {first}
+
+
+def test_a_port_that_another_program_has_is_refused_and_nothing_changes(fronted: Fronted, lab: Lab) -> None:
+    own = paths(fronted.daemon, "front")[0]
+    before = fronted.daemon.client.get(own)
+    rule = copy.deepcopy(before["properties"]["loadBalancingRules"][0])
+    rule["name"], rule["properties"]["frontendPort"] = "second", 8099
+    body = {"location": "local", "sku": before["sku"], "properties": copy.deepcopy(before["properties"])}
+    body["properties"]["loadBalancingRules"].append(rule)
+
+    def listener() -> socket.socket:
+        return socket.create_server((fronted.address, 8099))
+
+    with in_namespace(lab.namespace, listener), pytest.raises(VmssError) as refused:
+        fronted.daemon.client.send("PUT", own, body=body)
+    assert refused.value.code == "PortIsTaken"
+    assert fronted.daemon.client.get(own) == before
+    fronted.daemon.client.send("PUT", own, body=body)
+    with asking(lab, f"http://{fronted.address}:8099/") as client:
+        wait_for(lambda: len(client.pages) == len(fronted.one.ids()), "all answer at the second port, too")
+    assert not client.failures
 
 
 def gateway_properties(gateway: str, subnet: str) -> Json:
