@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -106,7 +107,12 @@ class Daemon:
         """The balancer, and what stands beside it; translation and names on real hosts only."""
         config, parts, state = self.config, self.controller, self.config.state_dir
         pool = config.public_pool()
-        view = FrontView(self.store, parts.fleet, parts.wishes, config.subscription_id, pool.machine_address)
+        gateways = None if config.is_simulated else Gateways(state / "gateways.json")
+
+        def held() -> frozenset[str]:
+            return gateways.held if gateways else self.spaces.kept_back
+
+        view = FrontView(self.store, parts.fleet, parts.wishes, config.subscription_id, pool.machine_address, held)
         claims = Claims(self.store, parts.wishes, config.subscription_id, pool, time.time)
         if config.is_simulated:
             parts.front = Front(self.store, view, claims, SimulatedBalancer(), time.time)
@@ -119,7 +125,7 @@ class Daemon:
         zone = Zone(config.subscription_id, config.location, config.dns_zone, lambda: config.dns_listen)
         translation = OneToOne(self.store.installation, self.spaces.prefixes) if pool else None
         names = NameServer(state / "names", config.dns_zone)
-        gateways = Gateways(state / "gateways.json")
+        assert gateways is not None
         parts.edge = Edge(
             self.store,
             parts.wishes,
@@ -128,8 +134,17 @@ class Daemon:
             view.serves,
             translation,
             names,
-            lambda: gateways.apply(self.spaces.gateways()),
+            partial(self._hold_gateways, gateways),
         )
+
+    async def _hold_gateways(self, gateways: Gateways) -> None:
+        """Balancers listen at what is new, and no more at what is gone."""
+        before = gateways.held
+        try:
+            await gateways.apply(self.spaces.gateways())
+        finally:
+            if gateways.held != before and self.controller.front is not None:
+                self.controller.front.wake()
 
     def site(self) -> Site:
         """What requests are checked against, as it is now."""

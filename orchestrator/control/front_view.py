@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.control.fleet import Fleet
@@ -51,13 +51,16 @@ class FrontView:
         wishes: Wishes,
         subscription_id: str,
         published: Callable[[str], str | None],
+        held: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        """``published`` gives the machine's own address for a public one, where there is one."""
+        """``published`` gives the machine's own address for a public one, where there is one; ``held`` are the
+        addresses of subnets that this machine has."""
         self._store = store
         self._fleet = fleet
         self._wishes = wishes
         self._subscription_id = subscription_id
         self._published = published
+        self._held = held
         self._resources: _Resources | None = None
 
     def forget_resources(self) -> None:
@@ -93,7 +96,11 @@ class FrontView:
         return joined([*balanced, *gates])
 
     def _addresses(self, frontend: Json) -> Sequence[Address]:
-        """Of a frontend with a public address: that, and the machine's own that stands for it."""
+        """Of a frontend with a public address: that, and the machine's own that stands for it. Of one in a subnet:
+        its own, once it is there."""
+        private = frontend.get("privateIPAddress")
+        if private and frontend.get("subnet") and private in self._held():
+            return ((private, Side.GUESTS),)
         reference = frontend.get("publicIPAddress")
         body = self._known().addresses.get(parse_resource_id(reference["id"]).key) if reference else None
         address = body["properties"].get("ipAddress") if body else None

@@ -89,12 +89,13 @@ class AddressSpaces:
         return wanted if wanted.has(address) else next(others, wanted)
 
     def gateways(self) -> dict[str, frozenset[tuple[str, str, int]]]:
-        """By interface: the addresses, with the lengths of their prefixes, that are held there for subnets."""
+        """By interface: the addresses, with the lengths of their prefixes, that the daemon holds there: of subnets'
+        gateways, and of frontends in subnets."""
         found: dict[str, frozenset[tuple[str, str, int]]] = {}
         for subnet in self._subnets().values():
             interface = subnet.carrier.interface
             if interface is not None:
-                mine = frozenset((interface, address, length) for address, length in subnet.gateways)
+                mine = frozenset((interface, address, length) for address, length in subnet.held)
                 found[interface] = found.get(interface, frozenset()) | mine
         return found
 
@@ -112,7 +113,7 @@ class AddressSpaces:
 
     @property
     def kept_back(self) -> frozenset[str]:
-        """Addresses that no instance is given: gateways of any subnet, since all share a segment."""
+        """Addresses that no instance is given: what the daemon holds of any subnet, since all share a segment."""
         return frozenset(address for held in self.gateways().values() for _, address, _ in held)
 
 
@@ -124,9 +125,9 @@ def nics_of(
     vcpus: int,
     filters: Mapping[str, GuestFilter] = MappingProxyType({}),
 ) -> tuple[Nic, ...]:
-    """The cards of one instance's guest, all on its host's libvirt ``network``; each through that of
-    ``filters`` which is for it. An accelerated one has a queue for
-    each processor, eight at most (https://libvirt.org/formatdomain.html, "driver queues")."""
+    """The cards of one instance's guest, all on its host's libvirt ``network``, each through its own of ``filters``.
+    An accelerated one has a queue for each processor, eight at most (https://libvirt.org/formatdomain.html, "driver
+    queues")."""
     owner = row.owner(installation)
     return tuple(
         Nic(

@@ -28,11 +28,16 @@ class Gateways:
 
     def __init__(self, record: Path) -> None:
         self._record = record
+        self.held = frozenset(address for _, address, _ in self._read())
+        """What is there now, as far as was seen; what an earlier daemon added stays."""
 
     async def apply(self, wanted: Mapping[str, Held]) -> None:
         """Hold these by interface, and of those that were added before no others. Packets that come in by such
         an interface are passed on, so that guests reach other subnets. Raises ``BalancerError``."""
-        await asyncio.to_thread(self._apply, frozenset(each for held in wanted.values() for each in held))
+        everything = frozenset(each for held in wanted.values() for each in held)
+        self.held &= {address for _, address, _ in everything}
+        await asyncio.to_thread(self._apply, everything)
+        self.held = frozenset(address for _, address, _ in everything)
 
     def _apply(self, wanted: Held) -> None:
         mine = self._read()

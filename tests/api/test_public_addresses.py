@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.model.addresses import AddressSpace
 from orchestrator.model.network.public_pool import PublicPool, PublicRange
-from tests.api.az_network import LB, NET, PIP, lb_body, pip_body
+from orchestrator.model.network.subnets import Carriers
+from tests.api.az_network import LB, NET, PIP, SS1, lb_body, pip_body, set_body
 from tests.api.fake_world import SUB, Json, World
 
 POOL = PublicPool((PublicRange("10.91.0.0/30", "127.91.0.0/30"), PublicRange("fd91::/126")))
@@ -141,3 +143,79 @@ def test_a_port_that_another_program_has_is_refused_and_nothing_changes(pooled: 
     assert pooled.get(LB) == before
     pooled.control.taken.clear()
     assert pooled.put(LB, body).status_code == 200
+
+
+def inside(world: World, method: str = "Dynamic", **properties: str) -> Json:
+    """A balancer whose frontend is in a subnet."""
+    subnet = {"id": f"{NET}/virtualNetworks/net/subnets/web"}
+    own = {"subnet": subnet, "privateIPAllocationMethod": method, **properties}
+    return {
+        "location": "local",
+        "sku": {"name": "Standard"},
+        "properties": {"frontendIPConfigurations": [{"name": "in", "properties": own}]},
+    }
+
+
+@pytest.fixture
+def carrying(world: World) -> World:
+    """A network that carries 10.7.0.0/16, and a subnet of it with three addresses."""
+    space = AddressSpace(
+        "fabric", "10.90.0.0/16", "10.90.1.0", "10.90.1.9", carries=("10.7.0.0/16",), interface="fabric"
+    )
+    api = world.app.state.api
+    site = replace(api.site(), carriers=Carriers((space,), ("10.90.0.0/16",)))
+    world.app.state.api = replace(api, site=lambda: site)
+    subnets = [{"name": "web", "properties": {"addressPrefix": "10.7.0.0/29"}}]
+    network = {"addressSpace": {"addressPrefixes": ["10.7.0.0/16"]}, "subnets": subnets}
+    answer = world.put(f"{NET}/virtualNetworks/net", {"location": "local", "properties": network})
+    assert answer.status_code == 201, answer.text
+    assert "warnings" not in answer.json()["properties"]
+    return world
+
+
+def private_address(answer: Json) -> str:
+    [frontend] = answer["properties"]["frontendIPConfigurations"]
+    found: str = frontend["properties"]["privateIPAddress"]
+    return found
+
+
+def test_a_frontend_in_a_real_subnet_has_an_address_of_it_and_keeps_it(carrying: World) -> None:
+    made = carrying.put(LB, inside(carrying))
+    assert made.status_code == 201, made.text
+    assert private_address(made.json()) == "10.7.0.4"
+    assert "FrontendListensNowhere" not in str(made.json()["properties"].get("warnings"))
+    again = carrying.put(LB, inside(carrying))
+    assert (private_address(again.json()), again.json()["etag"]) == ("10.7.0.4", made.json()["etag"])
+    other = carrying.put(f"{NET}/loadBalancers/other", inside(carrying))
+    assert private_address(other.json()) == "10.7.0.5"
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("10.7.0.1", "PrivateIPAddressNotInSubnet"),
+        ("10.7.0.7", "PrivateIPAddressNotInSubnet"),
+        ("10.8.0.4", "PrivateIPAddressNotInSubnet"),
+        ("10.7.0.4", "PrivateIPAddressIsAllocated"),
+    ],
+)
+def test_a_private_address_that_cannot_be_had_is_refused(carrying: World, address: str, code: str) -> None:
+    assert private_address(carrying.put(f"{NET}/loadBalancers/other", inside(carrying)).json()) == "10.7.0.4"
+    assert code_of(carrying, "PUT", LB, inside(carrying, "Static", privateIPAddress=address)) == code
+    assert carrying.send("GET", LB).status_code == 404
+
+
+def test_instances_and_frontends_share_what_a_subnet_has(carrying: World) -> None:
+    for number in range(2):
+        assert carrying.put(f"{NET}/loadBalancers/lb{number}", inside(carrying)).status_code == 201
+    body = set_body()
+    body["sku"]["capacity"] = 2
+    [card] = body["properties"]["virtualMachineProfile"]["networkProfile"]["networkInterfaceConfigurations"]
+    card["properties"] = {
+        "ipConfigurations": [
+            {"name": "ip", "properties": {"subnet": {"id": f"{NET}/virtualNetworks/net/subnets/web"}}}
+        ]
+    }
+    assert code_of(carrying, "PUT", SS1, body) == "SubnetIsFull"
+    body["sku"]["capacity"] = 1
+    assert carrying.put(SS1, body).status_code == 201

@@ -9,6 +9,7 @@ from orchestrator.api.context import Api
 from orchestrator.api.kinds import Kind
 from orchestrator.api.network import subnets
 from orchestrator.api.network.gateway_certificates import with_certificates
+from orchestrator.api.network.private_addresses import frontend_notices, with_private_addresses
 from orchestrator.api.network.public_addresses import check_label, with_address
 from orchestrator.api.references import all_uses
 from orchestrator.api.stored_kind import kinds_of
@@ -23,6 +24,7 @@ from orchestrator.model.network import (
 )
 from orchestrator.model.network.filtering import Surroundings, filter_rules
 from orchestrator.model.network.references import is_of, uses_in
+from orchestrator.model.resource import StoredResource
 from orchestrator.model.resource_id import ResourceId, parse_resource_id
 
 
@@ -104,16 +106,17 @@ def check_size(_api: Api, _own: ResourceId, made: Json) -> None:
 def _kinds() -> Iterator[Kind]:
     yield from kinds_of(virtual_networks.SHAPE, (subnets.check_prefixes,), notices=subnets.notices)
     yield from kinds_of(public_addresses.SHAPE, (check_label,), with_address)
-    yield from kinds_of(load_balancers.SHAPE, (check_public_addresses, check_ports))
+    yield from kinds_of(
+        load_balancers.SHAPE, (check_public_addresses, check_ports), with_private_addresses, frontend_notices
+    )
     yield from kinds_of(security_groups.SHAPE, (check_size,))
     yield from kinds_of(
-        application_gateways.SHAPE,
-        (
-            check_public_addresses,
-            check_ports,
-        ),
-        with_certificates,
+        application_gateways.SHAPE, (check_public_addresses, check_ports), _gateway_completed, frontend_notices
     )
+
+
+def _gateway_completed(api: Api, own: ResourceId, before: StoredResource | None, made: Json) -> Json:
+    return with_certificates(api, own, before, with_private_addresses(api, own, before, made))
 
 
 KINDS: tuple[Kind, ...] = tuple(_kinds())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from orchestrator.api.context import Api
 from orchestrator.errors import BadInput, Conflict
 from orchestrator.model.addresses import AddressSpace
 from orchestrator.model.arm.problems import raise_problems
-from orchestrator.model.arm.references import VIRTUAL_NETWORK
+from orchestrator.model.arm.references import BALANCER, GATEWAY, VIRTUAL_NETWORK
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.arm.warnings import Notice
@@ -25,8 +26,11 @@ def carried(api: Api) -> Mapping[str, CarriedSubnet]:
     site = api.site()
     if not site.carriers.spaces:
         return {}
-    networks = api.store.resources(subscription_id=site.subscription_id, resource_type=VIRTUAL_NETWORK)
-    return carried_subnets(networks, site.carriers, site.address_spaces)
+    networks, *balancers = (
+        api.store.resources(subscription_id=site.subscription_id, resource_type=kind)
+        for kind in (VIRTUAL_NETWORK, BALANCER, GATEWAY)
+    )
+    return carried_subnets(networks, site.carriers, site.address_spaces, itertools.chain(*balancers))
 
 
 def segments(api: Api) -> Callable[[str], str]:
@@ -52,7 +56,7 @@ def check_room(api: Api, resource: ScaleSetResource, there: int) -> None:
         if (key := each.properties.subnet.id.lower()) in subnets
     ]
     taken = api.store.addresses() if spaces else set()
-    kept_back = {address for subnet in subnets.values() for address, _ in subnet.gateways}
+    kept_back = {address for subnet in subnets.values() for address, _ in subnet.held}
     for space in spaces:
         room, needed = space.room(taken | kept_back), more * spaces.count(space)
         if needed > room:

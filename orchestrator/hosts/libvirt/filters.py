@@ -15,7 +15,7 @@ import libvirt
 from orchestrator.hosts.libvirt.links import Call
 from orchestrator.model.guest import FilterRule, GuestFilter, Nic
 
-_TRUTHFUL = ("no-mac-spoofing", "no-arp-mac-spoofing", "no-arp-ip-spoofing", "no-ip-spoofing", "no-ipv6-spoofing")
+TRUTHFUL = ("no-mac-spoofing", "no-arp-mac-spoofing", "no-arp-ip-spoofing", "no-ip-spoofing", "no-ipv6-spoofing")
 _ELEMENTS = {
     (4, "all"): "all",
     (4, "tcp"): "tcp",
@@ -36,7 +36,7 @@ def filter_xml(wanted: GuestFilter) -> str:
     """The definition as text for ``virNWFilterDefineXML``."""
     made = ET.Element("filter", name=wanted.name, chain="root")
     ET.SubElement(made, "uuid").text = str(uuid.uuid5(uuid.NAMESPACE_URL, f"vmss:filter/{wanted.name}"))
-    for name in _TRUTHFUL:
+    for name in TRUTHFUL:
         ET.SubElement(made, "filterref", filter=name)
     for priority, rule in enumerate(wanted.rules, 1):
         _add_rule(made, rule, priority)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from orchestrator.model.arm.base import ArmEnum, ArmModel, Flag, Only, Refused, Whole
 from orchestrator.model.arm.references import GATEWAY
-from orchestrator.model.arm.warnings import Notice
 from orchestrator.model.network.common import ExtendedResource, Zones
 from orchestrator.model.network.gateway_backends import Pool, Probe, Settings
 from orchestrator.model.network.gateway_base import NO_CLIENTS, NO_LINK, NO_REWRITE, NO_WALL
@@ -107,19 +105,11 @@ class Gateway(ExtendedResource):
     properties: GatewayProperties
 
 
-def _warnings(body: Mapping[str, Any]) -> Iterator[Notice]:
-    for child in body["properties"]["frontendIPConfigurations"]:
-        if child["properties"].get("subnet"):
-            words = f"Frontend {child['name']} listens nowhere: only public addresses are listened at."
-            yield Notice("FrontendListensNowhere", words, "properties.frontendIPConfigurations")
-
-
 SHAPE = Shape(
     type=GATEWAY,
     model=Gateway,
     collections=COLLECTIONS,
     rules=(refers_to_own, *CHECKS),
     in_use=InUse("ApplicationGatewayInUseByVirtualMachineScaleSet", "is in use by"),
-    warnings=_warnings,
     secrets=SECRETS,
 )

@@ -137,10 +137,6 @@ def _is_of_instance(child: Any, name: str) -> bool:
 def _warnings(body: Mapping[str, Any]) -> Iterator[Notice]:
     """What of a balancer is kept and shown only."""
     own = body["properties"]
-    for child in own["frontendIPConfigurations"]:
-        if child["properties"].get("subnet"):
-            words = f"Frontend {child['name']} listens nowhere: only public addresses are listened at."
-            yield Notice("FrontendListensNowhere", words, "properties.frontendIPConfigurations")
     for collection in ("loadBalancingRules", "inboundNatRules", "inboundNatPools"):
         for child in own[collection]:
             yield from _of_rule(collection, child)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,22 +43,32 @@ class CarriedSubnet:
     name: str
     carrier: AddressSpace
     spaces: Mapping[str, AddressSpace] = field(default_factory=dict)
+    frontends: tuple[str, ...] = ()
 
     @property
-    def gateways(self) -> Iterator[tuple[str, int]]:
-        """The addresses that are held for its guests' way out, with their lengths."""
+    def held(self) -> Iterator[tuple[str, int]]:
+        """The addresses that the daemon holds there, with their lengths: for its guests' way out, and those of
+        balancers' frontends."""
         for space in self.spaces.values():
             if space.gateway:
                 yield space.gateway, space.prefix_length
+            yield from ((each, space.prefix_length) for each in self.frontends if space.has(each))
 
 
 def carried_subnets(
-    networks: Sequence[StoredResource], carriers: Carriers, names: Sequence[str] = ()
+    networks: Sequence[StoredResource],
+    carriers: Carriers,
+    names: Sequence[str] = (),
+    balancers: Iterable[StoredResource] = (),
 ) -> dict[str, CarriedSubnet]:
-    """By the subnets' ids in small letters. One whose name is among ``names``, those of configured networks, stands
-    for that network and is not carried."""
+    """By the subnets' ids in small letters, with the frontends of ``balancers`` and gateways. A subnet whose name is
+    among ``names``, those of configured networks, stands for that network and is not carried."""
     found: dict[str, CarriedSubnet] = {}
     taken = {each.lower() for each in names}
+    frontends: dict[str, list[str]] = {}
+    for balancer in balancers:
+        for _, subnet_key, address in frontends_in(balancer.body):
+            frontends.setdefault(subnet_key, []).append(address)
     for network in networks:
         servers = (network.body["properties"].get("dhcpOptions") or {}).get("dnsServers")
         for subnet in network.body["properties"].get("subnets") or ():
@@ -67,8 +77,18 @@ def carried_subnets(
                 continue
             key = str(network.id.child("subnets", subnet["name"])).lower()
             name = f"{network.id.name}/{subnet['name']}"
-            found[key] = CarriedSubnet(key, name, carrier, _spaces(subnet, name, tuple(servers or carrier.dns)))
+            spaces = _spaces(subnet, name, tuple(servers or carrier.dns))
+            found[key] = CarriedSubnet(key, name, carrier, spaces, tuple(frontends.get(key, ())))
     return found
+
+
+def frontends_in(balancer: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Of a balancer's or a gateway's body: the names of its frontends in subnets, the subnets' ids (both in small
+    letters), and their addresses, as far as they have one."""
+    for each in balancer["properties"].get("frontendIPConfigurations") or ():
+        own = each["properties"]
+        if own.get("subnet") and own.get("privateIPAddress"):
+            yield each["name"].lower(), own["subnet"]["id"].lower(), own["privateIPAddress"]
 
 
 def _spaces(subnet: Mapping[str, Any], name: str, dns: tuple[str, ...]) -> dict[str, AddressSpace]:

@@ -48,7 +48,10 @@ def _free_port() -> int:
 @pytest.fixture(scope="session")
 def daemon(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("azure")
-    daemon = Daemon(lab, folder, 1, host_lease_s=6.0, https_listen=f"127.0.0.1:{_free_port()}")
+    # The network that az makes by default is real.
+    carried = {"carries": ["10.0.0.0/16"]}
+    https = f"127.0.0.1:{_free_port()}"
+    daemon = Daemon(lab, folder, 1, host_lease_s=6.0, https_listen=https, network=carried)
     daemon.start()
     try:
         yield daemon

@@ -241,6 +241,7 @@ def test_a_rolling_upgrade_is_started_looked_at_and_cancelled(scale_set: TestedS
 
 def test_the_network_that_az_made_is_there(scale_set: TestedSet, az: Az) -> None:
     assert [each["name"] for each in az.line(f"az network vnet list -g {GROUP}")] == [f"{NAME}VNET"]
+    assert {scale_set.address(number).rpartition(".")[0] for number in scale_set.ids()} == {"10.0.0"}
     balancer = az.line(f"az network lb show -g {GROUP} -n {NAME}LB")
     assert balancer["backendAddressPools"] and balancer["loadBalancingRules"]
     used = az.refused(f"az network vnet delete -g {GROUP} -n {NAME}VNET")

@@ -150,6 +150,39 @@ def test_the_balancer_reaches_them_at_the_configuration_that_names_its_pool(
     assert not client.failures
 
 
+def test_guests_reach_a_balancer_inside_their_subnet(carrying: Daemon, one: TestedSet) -> None:
+    own = paths(carrying, "inside")[0]
+    body = carrying.client.get(paths(carrying, "cards")[0])
+    inside = {"subnet": {"id": f"{network_path(carrying)}/subnets/front"}}
+    pool = {"id": f"{paths(carrying, 'cards')[0]}/backendAddressPools/pool"}
+    rule = {"protocol": "Tcp", "frontendPort": 8080, "backendPort": 80}
+    rule |= {"frontendIPConfiguration": {"id": f"{own}/frontendIPConfigurations/in"}}
+    rule |= {"backendAddressPool": {"id": f"{own}/backendAddressPools/mine"}}
+    properties = {
+        "frontendIPConfigurations": [{"name": "in", "properties": inside}],
+        "backendAddressPools": [{"name": "mine"}],
+        "loadBalancingRules": [{"name": "web", "properties": rule}],
+    }
+    carrying.client.send("PUT", own, body={"location": "local", "sku": body["sku"], "properties": properties})
+    address = carrying.client.get(own)["properties"]["frontendIPConfigurations"][0]["properties"][
+        "privateIPAddress"
+    ]
+    assert address.startswith("10.120.1.")
+    assert address not in {each for number in one.ids() for each in held(one, number).values()}
+    both = two_cards(carrying, 2)
+    [_, front] = both["properties"]["virtualMachineProfile"]["networkProfile"]["networkInterfaceConfigurations"]
+    [_, first] = front["properties"]["ipConfigurations"]
+    first["properties"]["loadBalancerBackendAddressPools"] = [pool, rule["backendAddressPool"]]
+    one.wait(one.create(both))
+    one.do("manualUpgrade", 0, 1)
+    names = {one.view(number)["computerName"] for number in one.ids()}
+
+    def page() -> str:
+        return one.run(0, f"timeout 10 wget -q -O - http://{address}:8080/ || true").strip()
+
+    wait_for(lambda: page() in names, "the page by the balancer inside")
+
+
 def test_addresses_stay_over_a_reimage(one: TestedSet) -> None:
     before = held(one, 1)
     one.do("reimage", 1)
