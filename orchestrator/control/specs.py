@@ -125,7 +125,7 @@ def nics_of(
     vcpus: int,
     filters: Mapping[str, GuestFilter] = MappingProxyType({}),
 ) -> tuple[Nic, ...]:
-    """The cards of one instance's guest, all on its host's libvirt ``network``, each through its own of ``filters``.
+    """The cards of one instance's guest, all on its host's libvirt ``network``, each through one of ``filters``.
     An accelerated one has a queue for each processor, eight at most (https://libvirt.org/formatdomain.html, "driver
     queues")."""
     owner = row.owner(installation)

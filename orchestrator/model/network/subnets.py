@@ -61,8 +61,8 @@ def carried_subnets(
     names: Sequence[str] = (),
     balancers: Iterable[StoredResource] = (),
 ) -> dict[str, CarriedSubnet]:
-    """By the subnets' ids in small letters, with the frontends of ``balancers`` and gateways. A subnet whose name is
-    among ``names``, those of configured networks, stands for that network and is not carried."""
+    """By the subnets' ids in small letters, with the frontends of ``balancers`` and gateways. A subnet whose name
+    is among ``names``, those of configured networks, stands for that network and is not carried."""
     found: dict[str, CarriedSubnet] = {}
     taken = {each.lower() for each in names}
     frontends: dict[str, list[str]] = {}
