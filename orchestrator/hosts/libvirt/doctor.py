@@ -10,7 +10,7 @@ import libvirt
 
 from orchestrator.errors import HostError, HostRefused
 from orchestrator.hosts.doctor import Check
-from orchestrator.hosts.libvirt import filters, volumes
+from orchestrator.hosts.libvirt import volumes
 from orchestrator.hosts.libvirt.acceleration import Accelerator, choose_accelerator
 from orchestrator.hosts.libvirt.connections import Connections, Deadlines
 from orchestrator.hosts.libvirt.links import Call
@@ -145,15 +145,7 @@ def _clock(ahead_s: float | None) -> Check:
 
 def _network(call: Call, config: HostConfig) -> list[Check]:
     require_network(call.connection, config)
-    return [Check("network", True, f"'{config.network}' is active"), _filters(call)]
-
-
-def _filters(call: Call) -> Check:
-    """Every guest's card goes through them, so none can be made without."""
-    missing = sorted(set(filters.TRUTHFUL) - {each.name() for each in call.connection.listAllNWFilters()})
-    told = f"libvirt has no {', '.join(missing)}" if missing else "libvirt's own against false addresses are there"
-    mend = "Install the distribution's filters (Debian: libvirt-daemon-config-nwfilter), and restart libvirtd."
-    return Check("filters", not missing, told, mend)
+    return [Check("network", True, f"'{config.network}' is active")]
 
 
 def require_network(connection: libvirt.virConnect, config: HostConfig) -> None:

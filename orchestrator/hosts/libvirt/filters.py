@@ -1,7 +1,9 @@
 """Network filters of guests' cards, as libvirt has them (https://libvirt.org/formatnwfilter.html).
 
-Each begins with the distribution's own filters against false addresses; the rules of security groups follow. A
-filter's UUID is a function of its name: defining it again changes it for guests that run.
+Each begins with rules against false addresses; those of security groups follow. All are of one chain: the
+distribution's own filters against false addresses have five, and taking those down delays the news of a guest's
+death by a quarter of a second. A filter's UUID is a function of its name: defining it again changes it for guests
+that run.
 """
 
 from __future__ import annotations
@@ -15,7 +17,17 @@ import libvirt
 from orchestrator.hosts.libvirt.links import Call
 from orchestrator.model.guest import FilterRule, GuestFilter, Nic
 
-TRUTHFUL = ("no-mac-spoofing", "no-arp-mac-spoofing", "no-arp-ip-spoofing", "no-ip-spoofing", "no-ipv6-spoofing")
+# What leaves a guest says that it comes from its own addresses, on each layer; nothing else leaves.
+_TRUTHFUL: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("drop", "mac", {"match": "no", "srcmacaddr": "$MAC"}),
+    ("accept", "arp", {"arpsrcmacaddr": "$MAC", "arpsrcipaddr": "$IP"}),
+    ("drop", "arp", {}),
+    ("accept", "ip", {"srcipaddr": "$IP"}),
+    ("drop", "ip", {}),
+    ("accept", "ipv6", {"srcipaddr": "$IPV6"}),
+    ("drop", "ipv6", {}),
+)
+_FIRST_PRIORITY = -500  # the rules of the address layers, in their order, are before all others
 _ELEMENTS = {
     (4, "all"): "all",
     (4, "tcp"): "tcp",
@@ -36,8 +48,9 @@ def filter_xml(wanted: GuestFilter) -> str:
     """The definition as text for ``virNWFilterDefineXML``."""
     made = ET.Element("filter", name=wanted.name, chain="root")
     ET.SubElement(made, "uuid").text = str(uuid.uuid5(uuid.NAMESPACE_URL, f"vmss:filter/{wanted.name}"))
-    for name in TRUTHFUL:
-        ET.SubElement(made, "filterref", filter=name)
+    for priority, (action, layer, match) in enumerate(_TRUTHFUL, _FIRST_PRIORITY):
+        element = ET.SubElement(made, "rule", action=action, direction="out", priority=str(priority))
+        ET.SubElement(element, layer, match)
     for priority, rule in enumerate(wanted.rules, 1):
         _add_rule(made, rule, priority)
     return ET.tostring(made, encoding="unicode")

@@ -97,7 +97,6 @@ def test_the_doctor_finds_nothing_wrong_with_hosts_that_are_well(site: Daemon) -
         "permissions",
         "clock",
         "network",
-        "filters",
     }
     assert [each for each in checks if not each["ok"]] == []
 
