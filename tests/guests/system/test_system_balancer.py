@@ -168,8 +168,10 @@ def test_requests_are_spread_and_the_machine_has_an_address_for_them_too(fronted
     with asking(lab, fronted.url) as client:
         wait_for(lambda: len(client.pages) == 3, "each of three guests answers")
     assert not client.failures
+    own = paths(fronted.daemon, "front")[0].lower()
+    fronts = fronted.daemon.client.get(f"{OWN}/fronts")["value"]
     [machine] = {
-        each["address"] for each in fronted.daemon.client.get(f"{OWN}/fronts")["value"] if each["side"] == "machine"
+        each["address"] for each in fronts if each["side"] == "machine" and each["resource"].lower() == own
     }
     assert machine.startswith("127.")
     with urllib.request.urlopen(f"http://{machine}/", timeout=10) as answer:
@@ -319,7 +321,10 @@ def test_a_port_that_another_program_has_is_refused_and_nothing_changes(fronted:
     assert refused.value.code == "PortIsTaken"
     assert fronted.daemon.client.get(own) == before
     fronted.daemon.client.send("PUT", own, body=body)
-    with asking(lab, f"http://{fronted.address}:8099/") as client:
+    url = f"http://{fronted.address}:8099/"
+    wait_for(lambda: is_served(lab, url), "the second port is there")
+    fronted.wait_up()
+    with asking(lab, url) as client:
         wait_for(lambda: len(client.pages) == len(fronted.one.ids()), "all answer at the second port, too")
     assert not client.failures
 
