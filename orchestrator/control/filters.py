@@ -20,7 +20,6 @@ from orchestrator.control.fleet import Fleet
 from orchestrator.control.specs import AddressSpaces
 from orchestrator.errors import VmssError
 from orchestrator.hosts.port import Host
-from orchestrator.model.arm.references import BALANCER, GATEWAY
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.guest import GuestFilter, Network
 from orchestrator.model.network.cards import Card, configured_cards
@@ -80,7 +79,7 @@ class Filters:
             name: GuestFilter(self._name(record, name), filter_rules(list(self._groups(card)), around))
             for card in configured_cards(record.model["properties"]["virtualMachineProfile"])
             if (name := card["name"]) in cards
-            for around in [self._around(record, card, cards[name])]
+            for around in [self._around(card, cards[name])]
         }
 
     def _name(self, record: ScaleSet, card: str) -> str:
@@ -107,7 +106,7 @@ class Filters:
             return stored.body if stored else None
         return None
 
-    def _around(self, record: ScaleSet, card: Json, own: Card) -> Surroundings:
+    def _around(self, card: Json, own: Card) -> Surroundings:
         spaces = [each.space for each in own.configurations]
         inside = {ipaddress.ip_network(space.cidr) for space in spaces}
         for subnet in _subnets_of(card):
@@ -119,28 +118,7 @@ class Filters:
         ends |= {space.gateway for space in spaces if space.gateway}
         servers = dict.fromkeys(own.dns_servers or tuple(server for space in spaces for server in space.dns))
         ordered: Sequence[Network] = sorted(inside, key=ipaddress.get_mixed_type_key)
-        return Surroundings(tuple(ordered), tuple(sorted(ends)), tuple(self._probe_ports(record)), tuple(servers))
-
-    def _probe_ports(self, record: ScaleSet) -> list[int]:
-        """Those that balancers ask, and that the application's health is told at."""
-        found = set()
-        for kind in (BALANCER, GATEWAY):
-            for each in self._store.resources(subscription_id=record.subscription_id, resource_type=kind):
-                found |= set(_ports_of(each.body))
-        profile = record.model["properties"]["virtualMachineProfile"]
-        for extension in (profile.get("extensionProfile") or {}).get("extensions", ()):
-            port = (extension["properties"].get("settings") or {}).get("port")
-            found |= {port} if isinstance(port, int) else set()
-        return sorted(found)
-
-
-def _ports_of(balancer: Json) -> Iterator[int]:
-    properties = balancer["properties"]
-    for probe in properties.get("probes") or ():
-        if port := probe["properties"].get("port"):
-            yield port
-    for settings in properties.get("backendHttpSettingsCollection") or ():
-        yield settings["properties"]["port"]
+        return Surroundings(tuple(ordered), tuple(sorted(ends)), tuple(servers))
 
 
 def _subnets_of(card: Json) -> list[str]:

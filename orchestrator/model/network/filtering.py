@@ -27,12 +27,10 @@ _NEIGHBOURS = tuple(range(133, 138))  # router and neighbour discovery, RFC 4861
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a card's rules speak of. ``inside`` are the prefixes that ``VirtualNetwork`` stands for, ``controller``
-    the addresses from which the daemon and its balancer reach the guest, ``probe_ports`` those that are probed,
-    and ``dns_servers`` those that the guest asks."""
+    the addresses from which the daemon and its balancer reach the guest, ``dns_servers`` those that it asks."""
 
     inside: tuple[Network, ...]
     controller: tuple[str, ...] = ()
-    probe_ports: tuple[int, ...] = ()
     dns_servers: tuple[str, ...] = ()
 
 
@@ -119,19 +117,12 @@ def _from_controller(groups: Sequence[Json], around: Surroundings, address: str)
             texts = _texts(rule, "source", "Address", "Prefix")
             if any(_is_anybody(text) or _has(text, peer) for text in texts):
                 mine += _expanded(rule, "Inbound", [peer])
-            elif "azureloadbalancer" in [text.lower() for text in texts]:
-                whole = list(_expanded(rule, "Inbound", [peer]))
-                mine += [_at_port(each, port) for each in whole for port in around.probe_ports]
         lists.append(mine)
     return _all_allow(lists)
 
 
-def _at_port(clause: _Clause, port: int) -> _Clause:
-    return replace(clause, protocol="tcp", own_ports=(port, port))
-
-
 def _is_anybody(text: str) -> bool:
-    return text == "*" or text.lower() == "internet"
+    return text.lower() in ("*", "internet", "azureloadbalancer")
 
 
 def _has(text: str, network: Network) -> bool:
