@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -35,6 +34,7 @@ from orchestrator.control.making import CatalogueSpecMaker, find_image
 from orchestrator.control.specs import AddressSpaces, SimulatedSpecMaker, SpecMaker
 from orchestrator.control.subnets import StoredSubnets
 from orchestrator.control.timers import Timers
+from orchestrator.control.wishes import Wishes
 from orchestrator.errors import VmssError
 from orchestrator.guest.port import Guests
 from orchestrator.guest.seed import make_host_key
@@ -42,11 +42,9 @@ from orchestrator.guest.ssh import SshGuests
 from orchestrator.hosts.libvirt import LibvirtHost
 from orchestrator.hosts.simulated import SimulatedGuests, SimulatedHost, SimulatedWorld
 from orchestrator.images.catalogue import Catalogue
-from orchestrator.model.arm.scale_set import ScaleSetResource, parse_scale_set
 from orchestrator.model.arm.site import Site
-from orchestrator.model.arm.write_only import join_secrets
 from orchestrator.model.host import HostConfig
-from orchestrator.model.scale_set import HostRecord, ScaleSet
+from orchestrator.model.scale_set import HostRecord
 from orchestrator.model.sizes import SizeCatalogue
 from orchestrator.network.gateways import Gateways
 from orchestrator.network.haproxy import HaproxyBalancer
@@ -77,9 +75,9 @@ class Daemon:
         spaces, self.carriers = [network.to_space() for network in config.networks], config.carriers()
         subnets = StoredSubnets(self.store, config.subscription_id, self.carriers, [space.name for space in spaces])
         self.spaces = AddressSpaces(spaces, subnets)
-        self.filters = Filters(
-            self.store, self.spaces, _resource_of, _nowhere if config.is_simulated else address_towards
-        )
+        resource_of = Wishes(self.store, self.sizes, self.spaces).resource
+        towards = _nowhere if config.is_simulated else address_towards
+        self.filters = Filters(self.store, self.spaces, resource_of, towards)
         self.agent_key = _agent_key(state / "agent_key")
         self.certificates = Certificates(state / "tls", sorted(config.names_served))
         self.identity = self._identity()
@@ -104,47 +102,40 @@ class Daemon:
         return lambda host: LibvirtHost(host, installation), guests, maker
 
     def _make_front(self, machine_namespace_fd: int | None) -> None:
-        """The balancer, and what stands beside it; translation and names on real hosts only."""
+        """The balancer, and what stands beside it; translation, names and gateways on real hosts only."""
         config, parts, state = self.config, self.controller, self.config.state_dir
         pool = config.public_pool()
-        gateways = None if config.is_simulated else Gateways(state / "gateways.json")
+        claims = Claims(self.store, parts.wishes, config.subscription_id, pool, time.time)
+        gateways = Gateways(state / "gateways.json")
 
         def held() -> frozenset[str]:
-            return gateways.held if gateways else self.spaces.kept_back
+            return self.spaces.kept_back if config.is_simulated else gateways.held
 
         view = FrontView(self.store, parts.fleet, parts.wishes, config.subscription_id, pool.machine_address, held)
-        claims = Claims(self.store, parts.wishes, config.subscription_id, pool, time.time)
         if config.is_simulated:
             parts.front = Front(self.store, view, claims, SimulatedBalancer(), time.time)
             zone = Zone(config.subscription_id, config.location, config.dns_zone, tuple)
             parts.edge = Edge(self.store, parts.wishes, claims, zone, view.serves)
             return
         hold_locally(pool.prefixes)
-        balancer = HaproxyBalancer(state / "balancer", machine_namespace_fd)
-        parts.front = Front(self.store, view, claims, balancer, time.time)
+        front = Front(
+            self.store, view, claims, HaproxyBalancer(state / "balancer", machine_namespace_fd), time.time
+        )
+
+        async def hold_gateways() -> None:
+            """Balancers listen at what is new, and no more at what is gone."""
+            before = gateways.held
+            try:
+                await gateways.apply(self.spaces.held())
+            finally:
+                if gateways.held != before:
+                    front.wake()
+
         zone = Zone(config.subscription_id, config.location, config.dns_zone, lambda: config.dns_listen)
         translation = OneToOne(self.store.installation, self.spaces.prefixes) if pool else None
         names = NameServer(state / "names", config.dns_zone)
-        assert gateways is not None
-        parts.edge = Edge(
-            self.store,
-            parts.wishes,
-            claims,
-            zone,
-            view.serves,
-            translation,
-            names,
-            partial(self._hold_gateways, gateways),
-        )
-
-    async def _hold_gateways(self, gateways: Gateways) -> None:
-        """Balancers listen at what is new, and no more at what is gone."""
-        before = gateways.held
-        try:
-            await gateways.apply(self.spaces.gateways())
-        finally:
-            if gateways.held != before and self.controller.front is not None:
-                self.controller.front.wake()
+        parts.front = front
+        parts.edge = Edge(self.store, parts.wishes, claims, zone, view.serves, translation, names, hold_gateways)
 
     def site(self) -> Site:
         """What requests are checked against, as it is now."""
@@ -246,10 +237,6 @@ class Daemon:
         jobs.cancel()
         await self.controller.stop()
         self.store.close()
-
-
-def _resource_of(record: ScaleSet) -> ScaleSetResource:
-    return parse_scale_set(join_secrets(record.model, record.secrets), name=record.name)
 
 
 def _nowhere(_address: str) -> None:

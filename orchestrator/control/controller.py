@@ -83,10 +83,11 @@ class Controller:
             self._tasks["front"] = asyncio.create_task(self.front.run(), name="front")
             self.front.wake()
         if self.edge is not None:
-            self._tasks["edge"] = asyncio.create_task(self.edge.run(), name="public addresses and names")
-            self.edge.wake()
+            self._tasks["edge"] = asyncio.create_task(self.edge.watch.run(), name="public addresses and names")
+            self.edge.watch.wake()
         if self.filters is not None:
-            self._tasks["filters"] = asyncio.create_task(self.filters.run(), name="security groups")
+            self._tasks["filters"] = asyncio.create_task(self.filters.watch.run(), name="security groups")
+            self.filters.watch.wake()
         for record in self.store.scale_sets():
             self.wake(record.uid)
 
@@ -166,7 +167,7 @@ class Controller:
 
     def _tell_front(self, change: Change) -> None:
         if self.edge is not None:
-            self.edge.wake()
+            self.edge.watch.wake()
         if self.front is None:
             return
         owner = change.owner

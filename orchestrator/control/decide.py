@@ -8,7 +8,7 @@ from orchestrator.control.reverting import reverted
 from orchestrator.control.specs import AddressSpaces, SpecMaker
 from orchestrator.control.wishes import Wishes
 from orchestrator.errors import NotFound
-from orchestrator.model.addresses import AddressSpace, mac_of
+from orchestrator.model.addresses import mac_of
 from orchestrator.model.guest import Owner
 from orchestrator.model.instance import Failure, Instance, Stage
 from orchestrator.model.network.cards import Card
@@ -37,14 +37,10 @@ class Decider:
         self._maker = maker
         self._now = now
         self._last_address: dict[str, str] = {}
-        self._short: set[str] = set()
 
-    def commit(self, record: ScaleSet, world: World, plan: Plan) -> bool:
-        """One transaction for the whole plan's decisions, but for new instances for which no address is left.
-        Whether anything was decided."""
-        decisions, shortage = self._possible(record, plan.decisions)
-        if not decisions and not plan.set_decisions and shortage is None:
-            return False
+    def commit(self, record: ScaleSet, world: World, plan: Plan) -> None:
+        """One transaction for the whole plan's decisions. Raises ``NotPossible`` when no address is left."""
+        decisions = plan.decisions
         rows: dict[int, Instance | None] = {row.instance_id: row for row in world.rows}
         wish = self._wishes.wish(record, list(world.rows), world.upgrade)
         added = [step for step in decisions if isinstance(step, steps.AddInstance)]
@@ -63,36 +59,6 @@ class Decider:
                 self._apply_to_set(tx, record, set_step)
             tx.add_events(self._set_event(record, step) for step in plan.set_decisions)
             tx.add_events(self._event(record, step) for step in decisions)
-            if shortage is not None:
-                tx.add_events([shortage])
-        return bool(decisions or plan.set_decisions)
-
-    def _possible(self, record: ScaleSet, decisions: Sequence[Step]) -> tuple[Sequence[Step], Event | None]:
-        """Without the newest instances that would have no address; and the event that says so, once."""
-        added = [step for step in decisions if isinstance(step, steps.AddInstance)]
-        room = self._room(record, len(added)) if added else 0
-        if room == len(added):
-            self._short.discard(record.uid)
-            return decisions, None
-        without = {step.instance_id for step in added[room:]}
-        left = [step for step in decisions if step.instance_id not in without]
-        if record.uid in self._short:
-            return left, None
-        self._short.add(record.uid)
-        spaces = ", ".join(sorted({each.name for each in self._spaces_of(record)}))
-        words = f"{len(without)} more instances are wanted and not made: no address is left in {spaces}"
-        return left, Event(
-            self._now(), "add", EventPhase.NOTE, words, record.uid, record.name, outcome="SubnetIsFull"
-        )
-
-    def _spaces_of(self, record: ScaleSet) -> list[AddressSpace]:
-        """That of each address of an instance."""
-        cards = self._spaces.cards(self._wishes.resource(record))
-        return [each.space for card in cards for each in card.configurations]
-
-    def _room(self, record: ScaleSet, most: int) -> int:
-        taken, spaces = self._store.addresses() | self._spaces.kept_back, self._spaces_of(record)
-        return min(most, *(space.room(taken) // spaces.count(space) for space in spaces))
 
     def _event(self, record: ScaleSet, step: Step) -> Event:
         host = getattr(step, "host", None)

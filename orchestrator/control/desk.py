@@ -17,7 +17,6 @@ from orchestrator.model.instance import Cause
 from orchestrator.model.reports import CensusEntry, Check, FrontReport, HostCondition, HostReport
 from orchestrator.model.scale_set import HostRecord, ScaleSet
 from orchestrator.plan.inputs import Seen
-from orchestrator.plan.planner import plan_set
 from orchestrator.plan.steps import Plan
 from orchestrator.plan.strays import Census, Found, find_all
 
@@ -46,12 +45,12 @@ class Desk:
 
     async def plan(self, set_uid: str) -> Plan:
         loop, record = self._loop(set_uid)
-        return plan_set(*loop.world(record))
+        return loop.plan(record)
 
     def rehearsed_plan(self, record: ScaleSet) -> Plan:
         parts = self._controller.parts
         loop = SetLoop(record.uid, replace(parts, wishes=parts.wishes.forgetful()))
-        return plan_set(*loop.world(record))
+        return loop.plan(record)
 
     def newest_image(self, set_uid: str) -> str:
         _, record = self._loop(set_uid)

@@ -7,15 +7,12 @@ wanted. Both run on by themselves while the daemon is down.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
 from orchestrator.control.claims import Claims
+from orchestrator.control.watch import Watch
 from orchestrator.control.wishes import Wishes
 from orchestrator.errors import VmssError
 from orchestrator.model.arm.names import InstanceNames
@@ -26,11 +23,6 @@ from orchestrator.model.network.names import Name
 from orchestrator.model.network.public_addresses import label_of
 from orchestrator.plan.names import LabelledAddress, NamedInstance, names
 from orchestrator.store import Store
-
-log = structlog.get_logger()
-
-RETRY_MIN_S, RETRY_MAX_S = 1.0, 30.0
-COALESCE_S = 0.05  # commits come in bursts
 
 
 class Translation(Protocol):
@@ -54,7 +46,7 @@ class Zone:
 
 
 class Edge:
-    """One for the installation. ``run`` is its task; ``wake`` says "look again". Without a translation public
+    """One for the installation. ``watch`` has its task. Without a translation public
     addresses are not reached, without a name server nothing is answered; ``gateways`` holds those of subnets."""
 
     def __init__(
@@ -76,33 +68,8 @@ class Edge:
         self._translation = translation
         self._server = server
         self._hold_gateways = gateways
-        self._wake = asyncio.Event()
-        store.listen(lambda _has_resources: self._wake.set())
-
-    def wake(self) -> None:
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Until cancelled. What fails is tried again; so nothing that was meant is forgotten."""
-        failures = 0
-        while True:
-            if failures:
-                pause = min(RETRY_MAX_S, RETRY_MIN_S * 2 ** (failures - 1))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), pause)
-            else:
-                await self._wake.wait()
-            await asyncio.sleep(COALESCE_S)
-            self._wake.clear()
-            try:
-                await self.look()
-                failures = 0
-            except VmssError as error:
-                failures += 1
-                log.error("public addresses or names are not as wanted", code=error.code, why=error.message)
-            except Exception:
-                failures += 1
-                log.exception("a look at public addresses and names broke; it is tried again")
+        self.watch = Watch(self.look, "public addresses and names")
+        store.listen(lambda _has_resources: self.watch.wake())
 
     async def look(self) -> None:
         """One look. Raises ``VmssError`` when not all could be done; the rest was."""

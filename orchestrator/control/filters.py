@@ -18,12 +18,14 @@ import structlog
 
 from orchestrator.control.fleet import Fleet
 from orchestrator.control.specs import AddressSpaces
+from orchestrator.control.watch import Watch
 from orchestrator.errors import VmssError
 from orchestrator.hosts.port import Host
+from orchestrator.model.addresses import Network
 from orchestrator.model.arm.scale_set import ScaleSetResource
-from orchestrator.model.guest import GuestFilter, Network
+from orchestrator.model.guest import GuestFilter
 from orchestrator.model.network.cards import Card, configured_cards
-from orchestrator.model.network.filtering import Surroundings, filter_rules
+from orchestrator.model.network.filtering import CardContext, filter_rules
 from orchestrator.model.network.references import top_of
 from orchestrator.model.resource_id import parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
@@ -31,8 +33,6 @@ from orchestrator.store import Store
 
 log = structlog.get_logger()
 
-RETRY_S = 5.0
-COALESCE_S = 0.05  # commits come in bursts
 Json = Mapping[str, Any]
 
 
@@ -106,7 +106,7 @@ class Filters:
             return stored.body if stored else None
         return None
 
-    def _around(self, card: Json, own: Card) -> Surroundings:
+    def _around(self, card: Json, own: Card) -> CardContext:
         spaces = [each.space for each in own.configurations]
         inside = {ipaddress.ip_network(space.cidr) for space in spaces}
         for subnet in _subnets_of(card):
@@ -118,7 +118,7 @@ class Filters:
         ends |= {space.gateway for space in spaces if space.gateway}
         servers = dict.fromkeys(own.dns_servers or tuple(server for space in spaces for server in space.dns))
         ordered: Sequence[Network] = sorted(inside, key=ipaddress.get_mixed_type_key)
-        return Surroundings(tuple(ordered), tuple(sorted(ends)), tuple(servers))
+        return CardContext(tuple(ordered), tuple(sorted(ends)), tuple(servers))
 
 
 def _subnets_of(card: Json) -> list[str]:
@@ -127,7 +127,7 @@ def _subnets_of(card: Json) -> list[str]:
 
 
 class FilterWatch:
-    """Keeps the hosts' filters as they are wanted. ``run`` is its task; ``wake`` says "look again".
+    """Keeps the hosts' filters as they are wanted. ``watch`` has its task.
 
     Each host is told those of all sets, and changes those that it has: none is dropped while a guest that is to go
     through it is being made.
@@ -139,52 +139,46 @@ class FilterWatch:
         self._filters = filters
         self._told: dict[str, frozenset[GuestFilter]] = {}
         self._stale: set[str] = set()
-        self._wake = asyncio.Event()
-        store.listen(lambda _has_resources: self._wake.set())
+        self._problems: frozenset[tuple[str, str]] = frozenset()
+        self.watch = Watch(self.look, "security groups")
+        store.listen(lambda _has_resources: self.watch.wake())
 
     def forget(self, host: str) -> None:
         """It was away, or a guest was made there, perhaps with a filter that has changed meanwhile: it is told
         everything again."""
         self._stale.add(host)
-        self._wake.set()
+        self.watch.wake()
 
-    async def run(self) -> None:
-        """Until cancelled. What fails is tried again."""
-        is_done = True
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), None if is_done else RETRY_S)
-            await asyncio.sleep(COALESCE_S)
-            self._wake.clear()
-            try:
-                is_done = await self.look()
-            except Exception:
-                log.exception("a look at security groups broke; it is tried again")
-                is_done = False
-
-    async def look(self) -> bool:
-        """One look. Whether every host that is up has what is wanted."""
+    async def look(self) -> None:
+        """Tell every host that is up what is wanted. Raises ``VmssError`` of one that did not take it; the others
+        did."""
         wanted = self._wanted()
         stale, self._stale = self._stale, set()
         hosts = [(monitor.host, monitor.host.config.name) for monitor in self._fleet if monitor.is_up]
         changed = [host for host, name in hosts if name in stale or self._told.get(name) != wanted]
-        return all(await asyncio.gather(*(self._tell(host, wanted) for host in changed)))
+        results = await asyncio.gather(*(self._tell(host, wanted) for host in changed), return_exceptions=True)
+        if (problem := next((each for each in results if each is not None), None)) is not None:
+            raise problem
 
     def _wanted(self) -> frozenset[GuestFilter]:
+        """Of all sets; one whose groups do not fit keeps what it has, and that is told once."""
         found: set[GuestFilter] = set()
+        problems: set[tuple[str, str]] = set()
         for record in self._store.scale_sets():
             try:
                 found.update(self._filters.of_set(record.uid).values())
             except VmssError as error:
-                log.error("security groups cannot be followed", scale_set=record.name, why=error.message)
+                problems.add((record.name, error.message))
+        for name, why in sorted(problems - self._problems):
+            log.error("security groups cannot be followed", scale_set=name, why=why)
+        self._problems = frozenset(problems)
         return frozenset(found)
 
-    async def _tell(self, host: Host, filters: frozenset[GuestFilter]) -> bool:
+    async def _tell(self, host: Host, filters: frozenset[GuestFilter]) -> None:
+        name = host.config.name
         try:
             await host.change_filters(sorted(filters, key=lambda each: each.name))
-        except VmssError as error:
-            log.warning("a host does not take its filters", host=host.config.name, why=error.message)
-            self._stale.add(host.config.name)
-            return False
-        self._told[host.config.name] = filters
-        return True
+        except VmssError:
+            self._stale.add(name)
+            raise
+        self._told[name] = filters

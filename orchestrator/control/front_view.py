@@ -54,7 +54,7 @@ class FrontView:
         held: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """``published`` gives the machine's own address for a public one, where there is one; ``held`` are the
-        addresses of subnets that this machine has."""
+        addresses of subnets that this machine has now."""
         self._store = store
         self._fleet = fleet
         self._wishes = wishes

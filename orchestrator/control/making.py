@@ -8,10 +8,11 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 
 from orchestrator.control.specs import AddressSpaces, domain_name, nics_of
+from orchestrator.errors import BadInput, HostRefused
 from orchestrator.guest.seed import SeedCard, SeedIdentity, build_seed, make_host_key
 from orchestrator.images.catalogue import Catalogue
 from orchestrator.images.versions import ImageVersion
-from orchestrator.model.addresses import AddressSpace, mac_of
+from orchestrator.model.addresses import AddressSpace
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.arm.storage import ImageReference
@@ -60,7 +61,7 @@ class CatalogueSpecMaker:
         await asyncio.to_thread(self._catalogue.verify, image)
         seed = await asyncio.to_thread(build_seed, identity)
         size = self._sizes.get(resource.sku.name)
-        filters = self._filters(row.set_uid)
+        filters = self._filters_of(row)
         return GuestSpec(
             row.owner(self._store.installation),
             domain_name(record, row),
@@ -71,6 +72,12 @@ class CatalogueSpecMaker:
             nics_of(self._spaces.cards(resource), row, self._store.installation, network, size.vcpus, filters),
             storage.os_disk.disk_size_gib or size.os_disk_gib,
         )
+
+    def _filters_of(self, row: Instance) -> Mapping[str, GuestFilter]:
+        try:
+            return self._filters(row.set_uid)
+        except BadInput as error:  # groups that fit one by one, and not together: trying again does not help
+            raise HostRefused(error.message, code=error.code, target=error.target) from error
 
     def _identity(self, record: ScaleSet, resource: ScaleSetResource, row: Instance) -> SeedIdentity:
         cards = self._spaces.cards(resource)
@@ -96,8 +103,7 @@ class CatalogueSpecMaker:
     def _seed_card(self, card: Card, row: Instance) -> SeedCard:
         held = list(self._held(card, row))
         servers = card.dns_servers or tuple(dict.fromkeys(each for _, space in held for each in space.dns))
-        owner = row.owner(self._store.installation)
-        mac = row.mac if card.is_primary else mac_of(owner, card.name)
+        mac = card.mac_of(row, row.owner(self._store.installation))
         return SeedCard(mac, tuple(f"{address}/{space.prefix_length}" for address, space in held), servers)
 
     def _gateways(self, card: Card, row: Instance) -> Iterator[str]:

@@ -27,11 +27,12 @@ from orchestrator.model.guest import Power
 from orchestrator.model.health import Health
 from orchestrator.model.instance import Instance, Stage
 from orchestrator.model.scale_set import Event, EventPhase, OperationStatus, ScaleSet
+from orchestrator.plan.addresses import within_addresses
 from orchestrator.plan.health import HealthTrack
 from orchestrator.plan.inputs import Rules, Seen, SetWish, Sight, World
 from orchestrator.plan.operations import judge_operation
 from orchestrator.plan.planner import plan_set
-from orchestrator.plan.steps import Plan, RunExtension, Step
+from orchestrator.plan.steps import AddInstance, Plan, RunExtension, Step
 from orchestrator.store import Store
 
 log = structlog.get_logger()
@@ -160,14 +161,26 @@ class SetLoop:
                 return None
             self._break_off(record)
             wish, world = self.world(record)
-            plan = plan_set(wish, world)
-            if not plan.decides or not self._parts.decider.commit(record, world, plan):
+            plan = self._planned(record, wish, world)
+            if not plan.decides:
                 self._begin(record, world, plan)
                 self._note(record, plan)
                 self._watch_health(record, world)
                 self._judge(wish, world)
                 return self._end_of(record, world, plan)
+            self._parts.decider.commit(record, world, plan)
         raise VmssError(f"Set {self.uid} goes on deciding without end.", code="Livelock")
+
+    def plan(self, record: ScaleSet) -> Plan:
+        """What the next pass would do. Changes nothing."""
+        return self._planned(record, *self.world(record))
+
+    def _planned(self, record: ScaleSet, wish: SetWish, world: World) -> Plan:
+        """Addresses are counted only where some are asked for."""
+        plan = plan_set(wish, world)
+        if not any(isinstance(step, AddInstance) for step in plan.decisions):
+            return plan
+        return within_addresses(plan, *self._parts.wishes.addresses_left(record))
 
     def _break_off(self, record: ScaleSet) -> None:
         """Stop waiting for guests that are gone or wanted no more."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from orchestrator.errors import NotFound
-from orchestrator.model.addresses import AddressSpace, mac_of
+from orchestrator.model.addresses import AddressSpace
 from orchestrator.model.arm.names import InstanceNames
 from orchestrator.model.arm.network import address_space_of
 from orchestrator.model.arm.scale_set import ScaleSetResource
@@ -88,16 +88,19 @@ class AddressSpaces:
         others = (space for space in self._spaces.values() if space.has(address))
         return wanted if wanted.has(address) else next(others, wanted)
 
-    def gateways(self) -> dict[str, frozenset[tuple[str, str, int]]]:
-        """By interface: the addresses, with the lengths of their prefixes, that the daemon holds there: of subnets'
-        gateways, and of frontends in subnets."""
-        found: dict[str, frozenset[tuple[str, str, int]]] = {}
-        for subnet in self._subnets().values():
-            interface = subnet.carrier.interface
-            if interface is not None:
-                mine = frozenset((interface, address, length) for address, length in subnet.held)
-                found[interface] = found.get(interface, frozenset()) | mine
-        return found
+    def held(self) -> frozenset[tuple[str, str, int]]:
+        """What the daemon holds for subnets: interface, address and length of its prefix, of their gateways and of
+        the frontends in them."""
+        return frozenset(
+            (subnet.carrier.interface, address, length)
+            for subnet in self._subnets().values()
+            for address, length in subnet.held
+            if subnet.carrier.interface is not None
+        )
+
+    def of_each(self, resource: ScaleSetResource) -> list[AddressSpace]:
+        """That of each address of the model's instances."""
+        return [each.space for card in self.cards(resource) for each in card.configurations]
 
     def prefixes(self) -> tuple[str, ...]:
         """Of all networks and subnets that instances are on, IPv4."""
@@ -114,7 +117,7 @@ class AddressSpaces:
     @property
     def kept_back(self) -> frozenset[str]:
         """Addresses that no instance is given: what the daemon holds of any subnet, since all share a segment."""
-        return frozenset(address for held in self.gateways().values() for _, address, _ in held)
+        return frozenset(address for _, address, _ in self.held())
 
 
 def nics_of(
@@ -131,7 +134,7 @@ def nics_of(
     owner = row.owner(installation)
     return tuple(
         Nic(
-            row.mac if card.is_primary else mac_of(owner, card.name),
+            card.mac_of(row, owner),
             network,
             tuple(address for each in card.configurations if (address := each.address_of(row))),
             queues_of(card.is_accelerated, vcpus),
@@ -139,9 +142,6 @@ def nics_of(
         )
         for card in cards
     )
-
-
-_ANYWHERE = AddressSpace("simulated", "0.0.0.0/0", "0.0.0.1", "255.255.255.254")
 
 
 class SimulatedSpecMaker:
@@ -162,7 +162,7 @@ class SimulatedSpecMaker:
         size = self._sizes.get(resource.sku.name)
         image = ImageFiles("simulated", f"{row.image_version or 'none':>064}", 64 << 20, Boot.DIRECT_KERNEL)
         name = domain_name(record, row)
-        nics = nics_of(only_card(_ANYWHERE), row, self._installation, network, size.vcpus)
+        nics = (Nic(row.mac, network, (row.address,)),)
         return GuestSpec(owner, name, size.vcpus, size.memory_mib, image, b"", nics)
 
     def new_host_key(self) -> tuple[str, str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 
-from orchestrator.model.arm.references import BALANCER, GATEWAY, VIRTUAL_NETWORK
 from orchestrator.model.network.subnets import CarriedSubnet, Carriers, carried_subnets
 from orchestrator.store import Store
 
@@ -24,11 +22,7 @@ class StoredSubnets:
     def __call__(self) -> Mapping[str, CarriedSubnet]:
         version = self._store.resources_version
         if version != self._version:
-            networks, *balancers = (
-                self._store.resources(subscription_id=self._subscription_id, resource_type=kind)
-                for kind in (VIRTUAL_NETWORK, BALANCER, GATEWAY)
-            )
-            everybody = itertools.chain(*balancers)
-            self._found = carried_subnets(networks, self._carriers, self._names, everybody)
+            resources = self._store.resources(subscription_id=self._subscription_id)
+            self._found = carried_subnets(resources, self._carriers, self._names)
             self._version = version
         return self._found

@@ -10,6 +10,7 @@ from orchestrator.control.specs import AddressSpaces
 from orchestrator.control.upgrade_wishes import Differences, image_upgrades, rolling_policy, versions
 from orchestrator.errors import NotFound
 from orchestrator.guest.port import ScriptRequest
+from orchestrator.model.addresses import room_for
 from orchestrator.model.arm.extensions import Extension, scripts_before
 from orchestrator.model.arm.rules import health_source
 from orchestrator.model.arm.scale_set import HealthSource, ScaleSetResource, parse_scale_set
@@ -120,6 +121,12 @@ class Wishes:
             has_proximity_group=properties.proximity_placement_group is not None,
             is_deleting=record.is_deleting,
         )
+
+    def addresses_left(self, record: ScaleSet) -> tuple[int, str]:
+        """For how many more instances there are addresses, and where these are of."""
+        spaces = self._spaces.of_each(self.resource(record))
+        room = room_for(spaces, self._store.addresses() | self._spaces.kept_back)
+        return room, ", ".join(sorted({each.name for each in spaces}))
 
     def placed(self, record: ScaleSet, wish: SetWish) -> SetWish:
         """The wish with what other sets have to say about where the instances may stand."""

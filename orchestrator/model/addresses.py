@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import NotPossible
 from orchestrator.model.guest import Owner
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ class AddressSpace:
             message = f"Network {self.name} has {len(found)} free addresses, {count} are needed."
             raise NotPossible(message, code="SubnetIsFull", target=self.name)
         return found
+
+
+def room_for(spaces: Sequence[AddressSpace], taken: Collection[str]) -> int:
+    """For how many instances there is room that have an address of each of these; a space may stand there twice."""
+    return min(space.room(taken) // spaces.count(space) for space in spaces)
 
 
 def mac_of(owner: Owner, card: str | None = None) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _VOLUME = re.compile(
     r"^vmss-(?P<installation>[0-9a-f]{8})-(?P<set_uid>[0-9a-f]{12})-(?P<id>\d+)-g(?P<generation>\d+)"
     r"-(?:disk\.qcow2|disk\.copying|seed\.iso|serial\.log(?:\.\d+)?)$"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -31,13 +30,13 @@ class Gateways:
         self.held = frozenset(address for _, address, _ in self._read())
         """What is there now, as far as was seen; what an earlier daemon added stays."""
 
-    async def apply(self, wanted: Mapping[str, Held]) -> None:
-        """Hold these by interface, and of those that were added before no others. Packets that come in by such
-        an interface are passed on, so that guests reach other subnets. Raises ``BalancerError``."""
-        everything = frozenset(each for held in wanted.values() for each in held)
-        self.held &= {address for _, address, _ in everything}
-        await asyncio.to_thread(self._apply, everything)
-        self.held = frozenset(address for _, address, _ in everything)
+    async def apply(self, wanted: Held) -> None:
+        """Hold these, and of those that were added before no others. Packets that come in by such an interface are
+        passed on, so that guests reach other subnets. Raises ``BalancerError``."""
+        addresses = frozenset(address for _, address, _ in wanted)
+        self.held &= addresses
+        await asyncio.to_thread(self._apply, wanted)
+        self.held = addresses
 
     def _apply(self, wanted: Held) -> None:
         mine = self._read()

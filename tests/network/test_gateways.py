@@ -38,7 +38,7 @@ def present() -> set[tuple[str, int]]:
 
 def hold(namespace: Namespace, record: Path, *wanted: tuple[str, str, int]) -> set[tuple[str, int]]:  # noqa: F811
     def apply() -> set[tuple[str, int]]:
-        asyncio.run(Gateways(record).apply({"seg": frozenset(wanted)} if wanted else {}))
+        asyncio.run(Gateways(record).apply(frozenset(wanted)))
         return present()
 
     return namespace.run(apply)
@@ -72,7 +72,7 @@ def test_packets_that_come_in_there_are_passed_on(segment: Namespace, tmp_path: 
 
 def test_an_interface_that_is_not_there_is_named(segment: Namespace, tmp_path: Path) -> None:
     def apply() -> None:
-        asyncio.run(Gateways(tmp_path / "record").apply({"gone": frozenset({("gone", "10.20.0.1", 24)})}))
+        asyncio.run(Gateways(tmp_path / "record").apply(frozenset({("gone", "10.20.0.1", 24)})))
 
     with pytest.raises(BalancerError, match="gone"):
         segment.run(apply)

@@ -185,3 +185,21 @@ async def close_together(story: Story) -> None:
         await story.settled(uid)
     assert _zones(story, first) == {"1": 2} and _zones(story, second) == {"1": 3}
     assert len(_zones(story, third)) == 3, "others are spread as ever"
+
+
+@told_on(last_address="10.90.1.3", orders=30)
+async def a_network_that_runs_out_of_addresses(story: Story) -> None:
+    """Four addresses for six instances: four are made, the rest wait; the dead are replaced all the same."""
+    uid = story.create(content=body(3, **REPAIRING))
+    await story.settled(uid)
+    story.scale(uid, 6)
+    await story.until(lambda: len(story.counted(uid)) == 4 and all(map(story.is_well, story.counted(uid))))
+    oldest = min(row.instance_id for row in story.counted(uid))
+    story.kill(uid, oldest)
+    await story.until(lambda: oldest not in {row.instance_id for row in story.rows(uid)})
+    await story.until(lambda: len(story.counted(uid)) == 4 and all(map(story.is_well, story.counted(uid))))
+    assert len({row.address for row in story.rows(uid)}) == 4
+    waiting = [each for each in story.store.events(limit=100_000) if "wait for an address" in each.reason]
+    assert waiting and len(waiting) < 10, "said when it changes, and not with every look"
+    story.scale(uid, 4)
+    await story.settled(uid)

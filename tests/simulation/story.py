@@ -98,6 +98,7 @@ class Story:
     zone_count: int = 1
     rules: Rules = field(default_factory=lambda: Rules(host_lease_s=15.0))
     guest_memory_mib: int = 65_536
+    last_address: str = "10.90.15.255"
     told_kinds: set[str] | None = None  # of all events, only these are in the golden log
 
     def __post_init__(self) -> None:
@@ -136,7 +137,7 @@ class Story:
 
     async def start(self) -> None:
         """A daemon begins, on whatever the store and the hosts hold."""
-        space = AddressSpace("fabric", "10.90.0.0/16", "10.90.1.0", "10.90.15.255")
+        space = AddressSpace("fabric", "10.90.0.0/16", "10.90.1.0", self.last_address)
         installation = self.store.installation
         self.controller = Controller(
             self.store,

@@ -69,14 +69,14 @@ def _add(properties: Json, name: str, ids: Iterable[str]) -> None:
 def _cards(api: Api, mine: list[Use]) -> Iterator[str]:
     for record, row in _instances(api, mine):
         number = InstanceNames.of(record).id(row.instance_id)
-        for target in {str(use.target) for use in mine}:
+        for target in dict.fromkeys(str(use.target) for use in mine):
             yield from card_ids(record, number, target)
 
 
 def _configurations(api: Api, mine: list[Use]) -> Iterator[str]:
     for record, row in _instances(api, mine):
         number = InstanceNames.of(record).id(row.instance_id)
-        for target in {str(use.target) for use in mine}:
+        for target in dict.fromkeys(str(use.target) for use in mine):
             yield from configuration_ids(record, number, target)
 
 

@@ -22,7 +22,7 @@ from orchestrator.model.network import (
     security_groups,
     virtual_networks,
 )
-from orchestrator.model.network.filtering import Surroundings, filter_rules
+from orchestrator.model.network.filtering import CardContext, filter_rules
 from orchestrator.model.network.references import is_of, uses_in
 from orchestrator.model.resource import StoredResource
 from orchestrator.model.resource_id import ResourceId, parse_resource_id
@@ -66,25 +66,28 @@ def _check_versions(api: Api, own: ResourceId, body: Json) -> None:
 def check_ports(api: Api, own: ResourceId, body: Json) -> None:
     """No other program of the machine listens where a rule or a listener would. Raises ``Conflict``. The ports of a
     NAT pool are looked at when they are given."""
-    for number, (frontend, port) in enumerate(_ports_wanted(body)):
+    for path, frontend, port in _ports_wanted(body):
         address = _public_of(api, body, frontend)
         if address is not None and api.control.is_port_taken(address, port):
             words = f"Port {port} of {address} is taken by another program of this machine; {own} cannot have it."
-            raise Conflict(words, code="PortIsTaken", target=f"properties[{number}].frontendPort")
+            raise Conflict(words, code="PortIsTaken", target=path)
 
 
-def _ports_wanted(body: Json) -> Iterator[tuple[str, int]]:
-    """Each with the id of its frontend."""
+def _ports_wanted(body: Json) -> Iterator[tuple[str, str, int]]:
+    """Each with its path, and the id of its frontend."""
     properties = body["properties"]
-    for rule in properties.get("loadBalancingRules") or ():
-        if rule["properties"]["protocol"] == "Tcp":
-            yield rule["properties"]["frontendIPConfiguration"]["id"], rule["properties"]["frontendPort"]
+    for number, rule in enumerate(properties.get("loadBalancingRules") or ()):
+        own = rule["properties"]
+        if own["protocol"] == "Tcp":
+            path = f"properties.loadBalancingRules[{number}].properties.frontendPort"
+            yield path, own["frontendIPConfiguration"]["id"], own["frontendPort"]
     ports = {each["name"].lower(): each["properties"]["port"] for each in properties.get("frontendPorts") or ()}
-    for listener in properties.get("httpListeners") or ():
+    for number, listener in enumerate(properties.get("httpListeners") or ()):
         own = listener["properties"]
         name = own["frontendPort"]["id"].rpartition("/")[2].lower()
         if name in ports:
-            yield own["frontendIPConfiguration"]["id"], ports[name]
+            path = f"properties.httpListeners[{number}].properties.frontendPort"
+            yield path, own["frontendIPConfiguration"]["id"], ports[name]
 
 
 def _public_of(api: Api, body: Json, frontend_id: str) -> str | None:
@@ -100,7 +103,7 @@ def _public_of(api: Api, body: Json, frontend_id: str) -> str | None:
 
 def check_size(_api: Api, _own: ResourceId, made: Json) -> None:
     """A group has to fit into a filter of a host. Raises ``BadInput``."""
-    filter_rules([made], Surroundings((ipaddress.ip_network("10.0.0.0/8"),), ("10.0.0.1",)))
+    filter_rules([made], CardContext((ipaddress.ip_network("10.0.0.0/8"),), ("10.0.0.1",)))
 
 
 def _kinds() -> Iterator[Kind]:

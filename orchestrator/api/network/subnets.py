@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.api.context import Api
 from orchestrator.errors import BadInput, Conflict
-from orchestrator.model.addresses import AddressSpace
 from orchestrator.model.arm.problems import raise_problems
-from orchestrator.model.arm.references import BALANCER, GATEWAY, VIRTUAL_NETWORK
 from orchestrator.model.arm.scale_set import ScaleSetResource
 from orchestrator.model.arm.statuses import Json
 from orchestrator.model.arm.warnings import Notice
@@ -26,11 +23,8 @@ def carried(api: Api) -> Mapping[str, CarriedSubnet]:
     site = api.site()
     if not site.carriers.spaces:
         return {}
-    networks, *balancers = (
-        api.store.resources(subscription_id=site.subscription_id, resource_type=kind)
-        for kind in (VIRTUAL_NETWORK, BALANCER, GATEWAY)
-    )
-    return carried_subnets(networks, site.carriers, site.address_spaces, itertools.chain(*balancers))
+    resources = api.store.resources(subscription_id=site.subscription_id)
+    return carried_subnets(resources, site.carriers, site.address_spaces)
 
 
 def segments(api: Api) -> Callable[[str], str]:
@@ -67,7 +61,7 @@ def check_room(api: Api, resource: ScaleSetResource, there: int) -> None:
 
 
 def check_prefixes(api: Api, own: ResourceId, made: Json) -> None:
-    """No address that an instance has may drop out of its subnet. Raises ``Conflict``."""
+    """No address that an instance or a frontend has may drop out of its subnet. Raises ``Conflict``."""
     before = api.store.resource(own)
     if before is None:
         return
@@ -79,13 +73,11 @@ def check_prefixes(api: Api, own: ResourceId, made: Json) -> None:
         if was is None or now is None or now == prefixes_of(subnet):
             continue
         spaces = {f"IPv{ipaddress.ip_network(each).version}": each for each in reversed(now)}
-        if any(spaces.get(version) != space.cidr and _is_used(api, space) for version, space in was.spaces.items()):
-            words = f"The prefix of subnet '{subnet['name']}' is in use: instances have addresses of it."
+        held = {*api.store.addresses(), *was.frontends}
+        gone = [space for version, space in was.spaces.items() if spaces.get(version) != space.cidr]
+        if any(space.has(each) for space in gone for each in held):
+            words = f"The prefix of subnet '{subnet['name']}' is in use: addresses of it are taken."
             raise Conflict(words, code="InUsePrefixCannotBeDeleted", target="properties.subnets")
-
-
-def _is_used(api: Api, space: AddressSpace) -> bool:
-    return any(space.has(each) for each in api.store.addresses())
 
 
 def notices(api: Api, body: Mapping[str, Any]) -> Iterator[Notice]:

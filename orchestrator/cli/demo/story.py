@@ -6,7 +6,7 @@ from orchestrator.cli.client import OWN
 from orchestrator.cli.demo.scene import BALANCER, HEALTHY_WITHIN_S, SET, TAG, TAG_VALUE, Scene
 from orchestrator.cli.demo.watch import Event, Guest, skew, wait_until
 
-NOTICED_WITHIN_S = 1.0  # from the SIGKILL to the daemon's first word of it
+NOTICED_WITHIN_S = 0.75  # from the SIGKILL to the daemon's first word of it
 _SOON_S = 30.0
 _LATER_S = 60.0
 _LEASE_SLACK_S = 0.5

@@ -17,15 +17,19 @@ import libvirt
 from orchestrator.hosts.libvirt.links import Call
 from orchestrator.model.guest import FilterRule, GuestFilter, Nic
 
-# What leaves a guest says that it comes from its own addresses, on each layer; nothing else leaves.
+# What leaves a guest says that it comes from its own addresses, on each layer, and is no answer of a router or of a
+# DHCP server; nothing of other kinds leaves, tagged frames (802.1Q) among them, in which an address cannot be seen.
 _TRUTHFUL: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("drop", "mac", {"match": "no", "srcmacaddr": "$MAC"}),
     ("accept", "arp", {"arpsrcmacaddr": "$MAC", "arpsrcipaddr": "$IP"}),
     ("drop", "arp", {}),
+    ("drop", "ip", {"protocol": "udp", "srcportstart": "67", "srcportend": "67"}),
     ("accept", "ip", {"srcipaddr": "$IP"}),
     ("drop", "ip", {}),
+    ("drop", "ipv6", {"protocol": "udp", "srcportstart": "547", "srcportend": "547"}),
+    ("drop", "ipv6", {"protocol": "icmpv6", "type": "134"}),
     ("accept", "ipv6", {"srcipaddr": "$IPV6"}),
-    ("drop", "ipv6", {}),
+    ("drop", "mac", {}),
 )
 _FIRST_PRIORITY = -500  # the rules of the address layers, in their order, are before all others
 _ELEMENTS = {

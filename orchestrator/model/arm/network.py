@@ -166,7 +166,7 @@ class NicProperties(ArmModel):
 
     primary: Flag | None = None
     enable_accelerated_networking: Flag | None = None
-    disable_tcp_state_tracking: Annotated[Flag | None, Only(_FALSE, "no connection is tracked here")] = None
+    disable_tcp_state_tracking: Annotated[Flag | None, Only(_FALSE, "connections are always followed")] = None
     enable_fpga: Annotated[Flag | None, Only(_FALSE, "guests have virtio cards")] = None
     enable_ip_forwarding: Annotated[Flag | None, Only(_FALSE, "no route leads through a guest")] = Field(
         default=None, alias="enableIPForwarding"

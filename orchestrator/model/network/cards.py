@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.model.addresses import AddressSpace
+from orchestrator.model.addresses import AddressSpace, mac_of
 from orchestrator.model.arm.network import IpConfiguration, NetworkProfile, NicConfiguration
+from orchestrator.model.guest import Owner
 from orchestrator.model.instance import Instance
 
 _MOST_QUEUES = 8
@@ -41,10 +42,18 @@ class Card:
     dns_servers: tuple[str, ...] = ()
     is_accelerated: bool = False
 
+    def mac_of(self, row: Instance, owner: Owner) -> str:
+        return card_mac(row, owner, self.name, is_primary=self.is_primary)
+
 
 def only_card(space: AddressSpace) -> tuple[Card, ...]:
     """Those of a model without a network profile."""
     return (Card(_ONLY, True, (Configuration(key_of(_ONLY, _ONLY), True, space),)),)
+
+
+def card_mac(row: Instance, owner: Owner, name: str, *, is_primary: bool) -> str:
+    """The primary card has the row's."""
+    return row.mac if is_primary else mac_of(owner, name)
 
 
 def key_of(card: str, configuration: str) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.errors import BadInput
-from orchestrator.model.guest import FilterRule, Network
+from orchestrator.model.addresses import Network
+from orchestrator.model.guest import FilterRule
 from orchestrator.model.network.security_groups import default_rules
 
 Json = Mapping[str, Any]
@@ -21,11 +22,12 @@ MOST_RULES = 800  # libvirt's priorities go from -1000 to 1000
 _ALL_PORTS: Ports = (0, 65535)
 _EVERYWHERE: tuple[Network, ...] = (ipaddress.IPv4Network("0.0.0.0/0"), ipaddress.IPv6Network("::/0"))
 _HAS_PORTS = ("tcp", "udp")
-_NEIGHBOURS = tuple(range(133, 138))  # router and neighbour discovery, RFC 4861
+_NEIGHBOURS = tuple(range(133, 138))  # router and neighbour discovery, RFC 4861; what a guest may not say of it
+# is dropped before
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class CardContext:
     """What a card's rules speak of. ``inside`` are the prefixes that ``VirtualNetwork`` stands for, ``controller``
     the addresses from which the daemon and its balancer reach the guest, ``dns_servers`` those that it asks."""
 
@@ -46,7 +48,7 @@ class _Clause:
     own_ports: Ports = _ALL_PORTS
 
 
-def filter_rules(groups: Sequence[Json], around: Surroundings) -> tuple[FilterRule, ...]:
+def filter_rules(groups: Sequence[Json], around: CardContext) -> tuple[FilterRule, ...]:
     """The rules of a card that goes through all of these groups (canonical bodies), in their order; none where
     there is no group: everything passes. Raises ``BadInput`` when they are too many."""
     if not groups:
@@ -68,7 +70,7 @@ def filter_rules(groups: Sequence[Json], around: Surroundings) -> tuple[FilterRu
     return found
 
 
-def _always(around: Surroundings) -> Iterator[FilterRule]:
+def _always(around: CardContext) -> Iterator[FilterRule]:
     """What goes on, and what no group can close: the neighbours' addresses, names, and the daemon's own SSH."""
     for version in (4, 6):
         yield FilterRule("in", "accept", "all", version, state="ESTABLISHED,RELATED")
@@ -93,7 +95,7 @@ def _rules_of(group: Json, direction: str) -> list[Json]:
     return sorted(own, key=lambda each: int(each["priority"]))
 
 
-def _clauses(group: Json, direction: str, around: Surroundings) -> Iterator[_Clause]:
+def _clauses(group: Json, direction: str, around: CardContext) -> Iterator[_Clause]:
     """For everybody but the controller, whose packets come before."""
     has_decided_inside = False
     for rule in _rules_of(group, direction):
@@ -107,7 +109,7 @@ def _clauses(group: Json, direction: str, around: Surroundings) -> Iterator[_Cla
         has_decided_inside = has_decided_inside or _covers(made, around.inside)
 
 
-def _from_controller(groups: Sequence[Json], around: Surroundings, address: str) -> list[_Clause]:
+def _from_controller(groups: Sequence[Json], around: CardContext, address: str) -> list[_Clause]:
     """What comes from there is probes, and requests that the balancer passes on for clients elsewhere."""
     peer = ipaddress.ip_network(address)
     lists = []

@@ -6,11 +6,10 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.model.addresses import mac_of
 from orchestrator.model.arm.instance_resources import instance_etag
 from orchestrator.model.arm.instance_views import Subject, set_id_of
 from orchestrator.model.arm.statuses import Json, provisioning_state, stable_uuid
-from orchestrator.model.network.cards import address_at, configured_cards, is_primary, key_of
+from orchestrator.model.network.cards import address_at, card_mac, configured_cards, is_primary, key_of
 from orchestrator.model.scale_set import ScaleSet
 
 _SHOWN = (
@@ -26,7 +25,7 @@ def _cards_of(record: ScaleSet) -> list[Mapping[str, Any]]:
 
 
 def card_ids(record: ScaleSet, instance_id: str, group: str) -> Iterator[str]:
-    """The ids of the cards of an instance that go through a security group, itself or by its subnet's name."""
+    """The ids of the cards of an instance whose own security group this is."""
     for card in _cards_of(record):
         reference = card["properties"].get("networkSecurityGroup")
         if reference and reference["id"].lower() == group.lower():
@@ -80,7 +79,7 @@ def _interface(it: Subject, configured: Mapping[str, Any]) -> Json:
         "hostedWorkloads": [],
     }
     if it.row.mac:
-        mac = it.row.mac if is_primary(configured) else mac_of(it.owner, name)
+        mac = card_mac(it.row, it.owner, name, is_primary=is_primary(configured))
         properties["macAddress"] = mac.replace(":", "-").upper()
     if group := wanted.get("networkSecurityGroup"):
         properties["networkSecurityGroup"] = dict(group)

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from orchestrator.errors import BadInput
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from orchestrator.model.addresses import Network
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class SecurityGroupProperties(ArmModel):
         }
     )
     security_rules: tuple[SecurityRule, ...] = ()
-    flush_connection: Annotated[Flag | None, Only((False,), "no connection is tracked here")] = None
+    flush_connection: Annotated[Flag | None, Only((False,), "connections that are there go on")] = None
 
 
 class SecurityGroup(ExtendedResource):

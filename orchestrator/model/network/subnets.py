@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import BadInput, ErrorDetail
-from orchestrator.model.addresses import AddressSpace
+from orchestrator.model.addresses import AddressSpace, Network
 from orchestrator.model.arm.network import NetworkProfile, address_space_of
+from orchestrator.model.arm.references import BALANCER, GATEWAY, VIRTUAL_NETWORK
 from orchestrator.model.network.cards import by_rank
 from orchestrator.model.network.virtual_networks import is_inside, prefixes_of
 from orchestrator.model.resource import StoredResource
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_BALANCING = (BALANCER.lower(), GATEWAY.lower())
 _KEPT_BACK = 4  # the network's own, the gateway's, and two that Azure keeps for its name servers
 
 
@@ -56,20 +57,18 @@ class CarriedSubnet:
 
 
 def carried_subnets(
-    networks: Sequence[StoredResource],
-    carriers: Carriers,
-    names: Sequence[str] = (),
-    balancers: Iterable[StoredResource] = (),
+    resources: Sequence[StoredResource], carriers: Carriers, names: Sequence[str] = ()
 ) -> dict[str, CarriedSubnet]:
-    """By the subnets' ids in small letters, with the frontends of ``balancers`` and gateways. A subnet whose name
-    is among ``names``, those of configured networks, stands for that network and is not carried."""
+    """By the subnets' ids in small letters, with the frontends of balancers and gateways in them. A subnet whose
+    name is among ``names``, those of configured networks, stands for that network and is not carried."""
     found: dict[str, CarriedSubnet] = {}
     taken = {each.lower() for each in names}
     frontends: dict[str, list[str]] = {}
-    for balancer in balancers:
-        for _, subnet_key, address in frontends_in(balancer.body):
-            frontends.setdefault(subnet_key, []).append(address)
-    for network in networks:
+    for each in resources:
+        if each.id.type.lower() in _BALANCING:
+            for _, subnet_key, address in frontends_in(each.body):
+                frontends.setdefault(subnet_key, []).append(address)
+    for network in (each for each in resources if each.id.type.lower() == VIRTUAL_NETWORK.lower()):
         servers = (network.body["properties"].get("dhcpOptions") or {}).get("dnsServers")
         for subnet in network.body["properties"].get("subnets") or ():
             carrier = carriers.of(prefixes_of(subnet))

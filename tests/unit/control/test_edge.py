@@ -102,12 +102,12 @@ def test_a_refusal_of_the_packet_filter_holds_no_names_up(world: World) -> None:
 def test_every_commit_is_followed_by_a_look_and_a_refusal_is_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.control.edge.RETRY_MIN_S", 0.01)
+    monkeypatch.setattr("orchestrator.control.watch.RETRY_MIN_S", 0.01)
     translation = FakeTranslation(refusals=1)
 
     async def go() -> list[dict[str, str]]:
         names = FakeNames()
-        task = asyncio.create_task(an_edge(world, translation, names).run())
+        task = asyncio.create_task(an_edge(world, translation, names).watch.run())
         await asyncio.sleep(0)
         with world.store.write() as tx:
             tx.drop_instance(world.record.uid, 0)

@@ -12,12 +12,13 @@ import pytest
 
 from orchestrator.control.filters import Filters, FilterWatch
 from orchestrator.control.specs import AddressSpaces
-from orchestrator.errors import HostUnreachable
+from orchestrator.errors import BadInput, HostUnreachable
 from orchestrator.model.addresses import AddressSpace
 from orchestrator.model.arm.scale_set import ScaleSetResource, parse_scale_set
 from orchestrator.model.guest import GuestFilter
 from orchestrator.model.host import HostConfig
 from orchestrator.model.instance import Instance, Stage
+from orchestrator.model.network.filtering import MOST_RULES
 from orchestrator.model.resource import ResourceGroup, StoredResource
 from orchestrator.model.resource_id import parse_resource_id
 from orchestrator.model.scale_set import ScaleSet
@@ -94,8 +95,8 @@ class Scene:
         with self.store.write() as tx:
             tx.put_resource(resource)
 
-    def look(self) -> bool:
-        return asyncio.run(self.watch.look())
+    def look(self) -> None:
+        asyncio.run(self.watch.look())
 
 
 def _parsed(record: ScaleSet) -> ScaleSetResource:
@@ -156,20 +157,31 @@ def test_a_group_of_the_subnet_counts_too(scene: Scene) -> None:
 
 
 def test_hosts_are_told_what_has_changed_and_nothing_twice(scene: Scene) -> None:
-    assert scene.look()
-    assert scene.look()
+    scene.look()
+    scene.look()
     [[first]] = scene.hosts[0].told
     scene.put_group("443")
-    assert scene.look()
+    scene.look()
     assert [each.name for [each] in scene.hosts[0].told] == [first.name] * 2
     assert scene.hosts[1].told == scene.hosts[0].told
 
 
 def test_a_host_that_was_silent_is_told_later_and_one_that_is_back_everything_again(scene: Scene) -> None:
     scene.hosts[0].is_silent = True
-    assert not scene.look()
+    with pytest.raises(HostUnreachable):
+        scene.look()
+    assert scene.hosts[1].told
     scene.hosts[0].is_silent = False
-    assert scene.look()
+    scene.look()
     scene.watch.forget("h1")
-    assert scene.look()
+    scene.look()
     assert len(scene.hosts[0].told) == 2
+
+
+def test_groups_that_do_not_fit_together_leave_what_there_is(scene: Scene) -> None:
+    scene.look()
+    scene.put_group(*(str(port) for port in range(100, 100 + MOST_RULES)))
+    with pytest.raises(BadInput):
+        scene.filters.of_set("a" * 12)
+    scene.look()
+    assert scene.hosts[0].told[-1] == []

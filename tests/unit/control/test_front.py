@@ -152,3 +152,39 @@ def test_a_balancer_that_fails_is_told_again_and_so_are_people() -> None:
     world.run(act)
     [told] = [each for each in world.store.events() if each.kind == "front"]
     assert "somebody else's" in told.reason
+
+
+def test_ports_that_an_earlier_daemon_had_are_taken_back_though_nothing_is_wanted() -> None:
+    """What went while it was dead is told of by nobody else."""
+    world = World()
+    world.balancer.traffic = world.view.traffic({})
+    world.view.is_needed = False
+    world.view.traffic = lambda _ports: Traffic()  # type: ignore[method-assign]
+    asyncio.run(world.front.apply())
+    assert world.balancer.traffic == Traffic()
+
+
+def test_one_that_joins_while_the_balancer_is_being_told_is_waited_for() -> None:
+    world = World()
+
+    async def act() -> None:
+        telling, told = asyncio.Event(), world.balancer.apply
+
+        async def slowly(traffic: Traffic) -> None:
+            telling.set()
+            await asyncio.sleep(0.2)
+            await told(traffic)
+
+        world.balancer.apply = slowly  # type: ignore[method-assign]
+        world.balancer.sessions[NAME] = 1
+        first = asyncio.create_task(world.front.apply())
+        await telling.wait()
+        world.view.drain_time_s = 1.0
+        world.front.wake()
+        leaving = asyncio.create_task(world.front.leave(world.row))
+        done, _ = await asyncio.wait([leaving], timeout=0.1)
+        assert not done
+        await first
+        leaving.cancel()
+
+    asyncio.run(asyncio.wait_for(act(), 20))

@@ -11,8 +11,9 @@ from orchestrator.errors import HostRefused
 from orchestrator.hosts.libvirt.acceleration import Accelerator
 from orchestrator.hosts.libvirt.domain_xml import GuestPaths, domain_xml
 from orchestrator.hosts.libvirt.facts import read_facts
+from orchestrator.hosts.libvirt.filters import filter_xml
 from orchestrator.hosts.libvirt.tags import owner_in
-from orchestrator.model.guest import Boot, GuestSpec, ImageFiles, Nic, Owner
+from orchestrator.model.guest import Boot, FilterRule, GuestFilter, GuestSpec, ImageFiles, Nic, Owner
 
 TCG = Accelerator("tcg", "", "x86_64")
 KVM = Accelerator("kvm", "", "x86_64")
@@ -114,3 +115,41 @@ def test_a_networks_name_stays_text() -> None:
     domain = build(replace(SPEC, nics=(Nic("52:54:00:00:00:03", "x'/><evil a='"),)))
     assert domain.find("devices/interface/source").get("network") == "x'/><evil a='"
     assert domain.find(".//evil") is None
+
+
+def test_every_card_is_an_interface_with_its_filter_and_its_own_addresses() -> None:
+    guard = GuestFilter("vmss-0a0b0c0d-set-card")
+    first = Nic("02:54:00:00:00:03", "fabric", ("10.1.0.4", "fd20::4"), queues=4, filter=guard)
+    interfaces = build(replace(SPEC, nics=(first, Nic("02:54:00:00:00:04", "fabric")))).findall("devices/interface")
+    assert [each.find("mac").get("address") for each in interfaces] == ["02:54:00:00:00:03", "02:54:00:00:00:04"]
+    assert interfaces[0].find("driver").get("queues") == "4"
+    told = interfaces[0].find("filterref")
+    assert told.get("filter") == guard.name
+    assert [(each.get("name"), each.get("value")) for each in told] == [
+        ("IP", "10.1.0.4"),
+        ("IPV6", "fd20::4"),
+        ("IPV6", "fe80::54:ff:fe00:3"),
+    ]
+    assert interfaces[1].find("filterref") is None
+    assert interfaces[1].find("driver") is None
+
+
+def test_a_filter_says_each_part_of_a_rule_and_keeps_their_order() -> None:
+    rules = (
+        FilterRule("in", "accept", "tcp", 4, source="10.1.0.0/16", target_ports=(80, 90), state="NEW"),
+        FilterRule("in", "accept", "icmp", 6, icmp_type=135),
+        FilterRule("inout", "drop", "all", 6),
+    )
+    made = ET.fromstring(filter_xml(GuestFilter("name", rules)))
+    told = [each for each in made.findall("rule") if int(each.get("priority", "0")) > 0]
+    assert [each[0].tag for each in told] == ["tcp", "icmpv6", "all-ipv6"]
+    assert [int(each.get("priority")) for each in told] == [1, 2, 3]
+    assert told[0][0].attrib == {
+        "srcipaddr": "10.1.0.0",
+        "srcipmask": "16",
+        "dstportstart": "80",
+        "dstportend": "90",
+        "state": "NEW",
+    }
+    assert [each.get("statematch") for each in told] == [None, "false", "false"]
+    assert made.findtext("uuid") == ET.fromstring(filter_xml(GuestFilter("name"))).findtext("uuid")

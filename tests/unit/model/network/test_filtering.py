@@ -10,11 +10,11 @@ import pytest
 
 from orchestrator.errors import BadInput
 from orchestrator.model.guest import FilterRule
-from orchestrator.model.network.filtering import MOST_RULES, Surroundings, filter_rules
+from orchestrator.model.network.filtering import MOST_RULES, CardContext, filter_rules
 
 Json = dict[str, Any]
 GUEST, NEIGHBOUR, DAEMON, OUTSIDE = "10.1.0.4", "10.1.0.9", "10.1.0.1", "203.0.113.7"
-AROUND = Surroundings(
+AROUND = CardContext(
     (ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fd20::/48")), (DAEMON,), ("10.1.0.53",)
 )
 
